@@ -10,7 +10,11 @@ FOLDERS = ["components", "components.*", "datasets", "datasets.*", "pipelines", 
 
 setup(
     package_dir={"veilflow": "."},
-    packages=["veilflow", "veilflow.configs", *(f"veilflow.{name}" for name in find_packages(include=FOLDERS))],
+    packages=[
+        "veilflow",
+        "veilflow.configs",
+        *(f"veilflow.{name}" for name in find_packages(include=FOLDERS)),
+    ],
     package_data={
         "veilflow": ["py.typed"],
         "veilflow.configs": ["*/*.yaml"],

@@ -1,0 +1,121 @@
+"""What a component says about itself before it runs: who takes part, what flows out, what each party learns.
+
+Everything here is light: no SecretFlow, JAX or pandas, so that `veilflow check` and `plan` start at once. Each
+capability has a `claims.py` next to its `component.py` that defines one `Claims` per component id and lists it in
+``CLAIMS``; `claims_for` finds it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+ALL = "*"
+"""In `Disclosure.to`: every party of the pipeline."""
+
+
+@dataclass(frozen=True)
+class Disclosure:
+    """One line of the disclosure table: after this step, ``to`` know ``what`` about ``about``'s data."""
+
+    to: tuple[str, ...]
+    what: str
+    about: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What is known of an output before anything runs."""
+
+    kind: str
+    """``table``, ``rule``, ``model``, ``report`` or ``other``."""
+    parties: tuple[str, ...] = ()
+    """Who holds a part of it; empty for a report, which everybody has."""
+    label_party: str | None = None
+    """For tables and models: who holds the label, where that is known."""
+
+
+@dataclass(frozen=True)
+class NodeView:
+    """A step as its claims see it."""
+
+    name: str
+    parties: tuple[str, ...]
+    """All parties of the pipeline, in file order."""
+    params: Mapping[str, Any]
+    """Attributes with defaults filled in, flat: ``a/b`` -> value; a union's key holds the name of the choice."""
+    inputs: Mapping[str, Sequence[Artifact]] = field(default_factory=dict)
+    """Per input name the artifacts wired to it (one, or several for a variable input)."""
+
+    def one(self, name: str) -> Artifact | None:
+        """The artifact at a single input, or None where nothing (or nothing known) is wired to it."""
+        wired = self.inputs.get(name) or ()
+        return wired[0] if wired else None
+
+
+class Claims:
+    """The defaults describe a component that computes locally at the parties its inputs live at."""
+
+    def takes_part(self, node: NodeView) -> tuple[str, ...]:
+        """Parties that compute in this step, in pipeline order."""
+        at = {party for wired in node.inputs.values() for artifact in wired for party in artifact.parties}
+        return tuple(party for party in node.parties if party in at) or node.parties
+
+    def outputs(self, node: NodeView) -> dict[str, Artifact]:
+        """Per output name what is known of it; outputs that are left out count as ``other`` at all who take part."""
+        return {}
+
+    def discloses(self, node: NodeView) -> list[Disclosure]:
+        """What each party learns that it did not know before, apart from the pipeline file itself."""
+        return []
+
+    def problems(self, node: NodeView) -> list[str]:
+        """Reasons why this step cannot work, found without reading any data. One sentence each, with the fix."""
+        return []
+
+    def reads(self, node: NodeView) -> list[tuple[str, str]]:
+        """(party, path or sample:// or generate:// address) of files outside the run that this step reads."""
+        return []
+
+    def cacheable(self, node: NodeView) -> bool:
+        """False where running again may give another result that matters."""
+        return True
+
+
+class UnknownClaims(Claims):
+    """For components that make no claims, SecretFlow's own among them: nothing is known, so everything is assumed."""
+
+    def takes_part(self, node: NodeView) -> tuple[str, ...]:
+        return node.parties
+
+    def discloses(self, node: NodeView) -> list[Disclosure]:
+        return [
+            Disclosure(
+                to=(ALL,),
+                what="its report, row counts, and whatever it reveals",
+                about=tuple({p for wired in node.inputs.values() for a in wired for p in a.parties}),
+                note="the component makes no statement; SecretFlow's `reveal` sends to every party",
+            )
+        ]
+
+    def cacheable(self, node: NodeView) -> bool:
+        return bool(node.inputs)
+
+
+_MODULES = (
+    "veilflow.components.data.claims",
+    "veilflow.components.alignment.claims",
+    "veilflow.components.vertical.claims",
+    "veilflow.components.application.claims",
+)
+
+
+def claims_for(component_id: str) -> Claims:
+    """Claims of ``domain/name:version`` (the version may be left out); `UnknownClaims` for strangers."""
+    key = component_id.split(":", 1)[0]
+    for module in _MODULES:
+        found = import_module(module).CLAIMS.get(key)
+        if isinstance(found, Claims):
+            return found
+    return UnknownClaims()

@@ -1,0 +1,1 @@
+"""The thin SecretFlow layer: everything that knows a device. Kernels know none of this."""
