@@ -24,9 +24,7 @@ def pack(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes
     """One party's part as bytes. Arrays of objects are refused: they would need pickle."""
     for name, array in arrays.items():
         if np.asarray(array).dtype.hasobject:
-            raise ComponentError(
-                f"array '{name}' holds objects; only numbers and fixed-width strings are stored."
-            )
+            raise ComponentError(f"array '{name}' holds objects; only numbers and fixed-width strings are stored.")
     sink = io.BytesIO()
     text = np.frombuffer(json.dumps(document, sort_keys=True).encode(), dtype=np.uint8)
     np.savez_compressed(sink, **{_JSON: text, **{name: np.asarray(value) for name, value in arrays.items()}})
@@ -64,9 +62,7 @@ def write_object(
 
     publish({party: run_on(party, store, part) for party, part in parts.items()})
     refs = [DistData.DataRef(party=party, uri=uri, format="npz") for party in parts]
-    file = ObjectFile(
-        name=uri, type=kind, data_refs=refs, version=Version(*version), public_info=dict(public)
-    )
+    file = ObjectFile(name=uri, type=kind, data_refs=refs, version=Version(*version), public_info=dict(public))
     output.data = file.to_distdata()
 
 

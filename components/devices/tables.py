@@ -26,9 +26,7 @@ def read_frame(ctx: Context, part: VTableParty) -> PYUObject:
             raw = reader.read()
         if fmt == str(VTableFormat.CSV):
             types = {field.name: field.type for field in schema}
-            options = pa_csv.ConvertOptions(
-                column_types=types, null_values=["", *nulls], include_columns=names
-            )
+            options = pa_csv.ConvertOptions(column_types=types, null_values=["", *nulls], include_columns=names)
             table = pa_csv.read_csv(io.BytesIO(raw), convert_options=options)
         else:
             table = pa_orc.ORCFile(io.BytesIO(raw)).read(columns=names)
