@@ -1,0 +1,125 @@
+"""The addresses of every link of a run, derived from one base address per party.
+
+Port layout, counted from a party's base port (the same at every party, so one firewall rule is enough):
+
+    +0            SecretFlow's own link
+    +1            control link: heartbeats and aborts
+    +2 .. +9      SPU devices, in the order of the pipeline file
+    +10 ..        two-party links, in the order of `pair_names`
+"""
+
+import json
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+
+MAX_DEVICES = 8
+_DEVICE_OFFSET = 2
+_PAIR_OFFSET = _DEVICE_OFFSET + MAX_DEVICES
+
+
+class AddressError(Exception):
+    """Addresses do not work out; the message says which and what to change."""
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Per link: party -> ``host:port``. ``listen`` holds this machine's own bind host where it differs."""
+
+    fed: dict[str, str]
+    control: dict[str, str]
+    devices: dict[str, dict[str, str]]
+    pairs: dict[str, dict[str, str]]
+
+    def of_pair(self, one: str, other: str) -> dict[str, str]:
+        """Addresses of the link between two parties."""
+        return self.pairs[pair_name(one, other)]
+
+    def own_ports(self, party: str) -> list[int]:
+        """Every port that ``party`` listens on."""
+        tables = [self.fed, self.control, *self.devices.values(), *self.pairs.values()]
+        return [int(table[party].rsplit(":", 1)[1]) for table in tables if party in table]
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> "Addresses":
+        return Addresses(**json.loads(text))
+
+
+def pair_name(one: str, other: str) -> str:
+    """The name of the link between two parties, the same from both sides."""
+    return "|".join(sorted((one, other)))
+
+
+def ports_needed(parties: Sequence[str]) -> int:
+    """How many consecutive ports a party needs."""
+    return _PAIR_OFFSET + len(parties) * (len(parties) - 1) // 2
+
+
+def from_bases(bases: Mapping[str, tuple[str, int]], devices: Mapping[str, Sequence[str]]) -> Addresses:
+    """Derive all addresses from each party's (host, base port).
+
+    Args:
+        bases: party -> (host, base port), for all parties of the run.
+        devices: SPU name -> its parties, in the order of the pipeline file.
+    """
+    if len(devices) > MAX_DEVICES:
+        raise AddressError(f"{len(devices)} SPU devices, but the port layout holds {MAX_DEVICES}: remove some.")
+
+    def at(party: str, offset: int) -> str:
+        host, base = bases[party]
+        return f"{host}:{base + offset}"
+
+    pairs = [pair_name(*pair) for pair in combinations(sorted(bases), 2)]
+    return Addresses(
+        fed={party: at(party, 0) for party in bases},
+        control={party: at(party, 1) for party in bases},
+        devices={
+            name: {party: at(party, _DEVICE_OFFSET + index) for party in parties}
+            for index, (name, parties) in enumerate(devices.items())
+        },
+        pairs={
+            name: {party: at(party, _PAIR_OFFSET + index) for party in name.split("|")}
+            for index, name in enumerate(pairs)
+        },
+    )
+
+
+def on_loopback(parties: Sequence[str], devices: Mapping[str, Sequence[str]]) -> Addresses:
+    """Free addresses on 127.0.0.1, below the range the kernel hands out for outgoing connections."""
+    needed = ports_needed(parties)
+    bases: dict[str, tuple[str, int]] = {}
+    candidate = _first_candidate()
+    for party in parties:
+        while not all(is_free("127.0.0.1", candidate + offset) for offset in range(needed)):
+            candidate += needed
+            if candidate + needed > _LAST_PORT:
+                raise AddressError(
+                    f"no {needed} free consecutive ports on 127.0.0.1 between {_FIRST_PORT} and {_LAST_PORT}."
+                )
+        bases[party] = ("127.0.0.1", candidate)
+        candidate += needed
+    return from_bases(bases, devices)
+
+
+_FIRST_PORT, _LAST_PORT = 15000, 32000
+
+
+def _first_candidate() -> int:
+    # Start somewhere else each time: a run that has just ended leaves its ports in TIME_WAIT.
+    import secrets
+
+    return _FIRST_PORT + secrets.randbelow((_LAST_PORT - _FIRST_PORT) // 2)
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether this machine can listen on ``host:port`` now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True

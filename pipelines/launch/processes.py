@@ -1,0 +1,210 @@
+"""The party processes of a run: start them, give them jobs, hear their events, end them.
+
+In simulation all parties are here; in production this machine's party only, and the same code watches just that one.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from veilflow.pipelines.cluster.addresses import is_free
+from veilflow.pipelines.launch.forkserver import context
+from veilflow.pipelines.party.setup import PartySetup
+
+_GRACE_SECONDS = 4.0
+"""After a first failure the others may still tell theirs, which is often the cause."""
+_STOP_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something a party process said, or (``exited``) that it ended."""
+
+    party: str
+    kind: str
+    body: dict[str, Any]
+
+
+class PartyFailed(Exception):
+    """A party could not finish; carries whose fault it was, where, and what to read."""
+
+    def __init__(self, party: str, node: str, message: str, log: str) -> None:
+        where = f" in step '{node}'" if node else ""
+        super().__init__(f"{party} failed{where}: {message}")
+        self.party, self.node, self.message, self.log = party, node, message, log
+
+
+class PartyProcesses:
+    """One process per entry of ``setups``; a context manager that leaves none behind."""
+
+    def __init__(self, setups: Mapping[str, PartySetup]) -> None:
+        self._setups = dict(setups)
+        self._pipes: dict[str, Connection] = {}
+        self._processes: dict[str, BaseProcess] = {}
+        self._ended: set[str] = set()
+        self._node: dict[str, str] = {}
+
+    @property
+    def parties(self) -> list[str]:
+        return list(self._setups)
+
+    @property
+    def alive(self) -> bool:
+        return bool(self._processes) and all(process.is_alive() for process in self._processes.values())
+
+    def pid(self, party: str) -> int:
+        found = self._processes[party].pid
+        assert found is not None, "a started process has an id"
+        return found
+
+    def start(self, on_event: Callable[[Event], None] | None = None) -> "PartyProcesses":
+        """Start the processes and wait until every party has joined.
+
+        Raises:
+            PartyFailed: a port is taken, a peer did not appear in time, or a party could not join.
+        """
+        self._require_free_ports()
+        start = context()
+        for party, setup in self._setups.items():
+            setup.folder.mkdir(parents=True, exist_ok=True)
+            mine, theirs = start.Pipe()
+            process = start.Process(target=_entry, args=(theirs, setup.to_json()), name=f"veilflow-{party}")
+            process.start()
+            theirs.close()
+            self._pipes[party], self._processes[party] = mine, process
+        self._until("ready", on_event)
+        return self
+
+    def run(self, job: Mapping[str, Any], on_event: Callable[[Event], None] | None = None) -> dict[str, Any]:
+        """Give every party the same job and return each one's result.
+
+        Raises:
+            PartyFailed: after which no process is left.
+        """
+        raw = json.dumps(dict(job)).encode()
+        for pipe in self._pipes.values():
+            pipe.send_bytes(raw)
+        return {party: body.get("result") for party, body in self._until("job_done", on_event).items()}
+
+    def stop(self) -> None:
+        """End the processes in order; whatever does not end in time is killed."""
+        if self.alive:
+            raw = json.dumps({"job": "stop"}).encode()
+            for pipe in self._pipes.values():
+                try:
+                    pipe.send_bytes(raw)
+                except OSError:
+                    break  # it has just died; kill() below clears up
+            deadline = time.monotonic() + _STOP_SECONDS
+            for process in self._processes.values():
+                process.join(max(0.0, deadline - time.monotonic()))
+        self.kill()
+
+    def kill(self) -> None:
+        """End every process at once."""
+        for process in self._processes.values():
+            if process.is_alive():
+                process.kill()
+            process.join()
+        for pipe in self._pipes.values():
+            pipe.close()
+        self._pipes.clear()
+        self._processes.clear()
+        self._ended.clear()
+
+    def __enter__(self) -> "PartyProcesses":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _until(self, kind: str, on_event: Callable[[Event], None] | None) -> dict[str, dict[str, Any]]:
+        done: dict[str, dict[str, Any]] = {}
+        try:
+            while len(done) < len(self._setups):
+                for event in self._next_events(None):
+                    if on_event is not None:
+                        on_event(event)
+                    if event.kind == kind:
+                        done[event.party] = event.body
+                    elif event.kind in _FAILURES:
+                        raise self._failed(event, on_event)
+        except BaseException:
+            self.kill()
+            raise
+        return done
+
+    def _failed(self, first: Event, on_event: Callable[[Event], None] | None) -> PartyFailed:
+        """Collect what the other parties still say and name the most telling failure."""
+        failures = [first]
+        deadline = time.monotonic() + _GRACE_SECONDS
+        while time.monotonic() < deadline and len(self._ended) < len(self._processes):
+            for event in self._next_events(deadline - time.monotonic()):
+                if on_event is not None:
+                    on_event(event)
+                if event.kind in _FAILURES:
+                    failures.append(event)
+        return self._explain(min(failures, key=_rank))
+
+    def _explain(self, event: Event) -> PartyFailed:
+        body, party = event.body, event.party
+        log = str(self._setups[party].folder / "log.txt")
+        node = str(body.get("node") or self._node.get(party, ""))
+        if event.kind == "failed":
+            return PartyFailed(str(body["party"]), node, str(body["message"]), log)
+        if event.kind == "peer_lost":
+            what = "stopped" if body["code"] == "aborted" else "is gone (no heartbeat)"
+            return PartyFailed(str(body["peer"]), node, f"{what}; its own log says why", log)
+        code = body.get("code")
+        how = f"was killed by signal {-code}" if isinstance(code, int) and code < 0 else f"ended with code {code}"
+        return PartyFailed(party, node, f"the process {how} before it was done", log)
+
+    def _next_events(self, timeout: float | None) -> Iterator[Event]:
+        live = {party: pipe for party, pipe in self._pipes.items() if party not in self._ended}
+        owners: dict[Any, str] = {pipe: party for party, pipe in live.items()}
+        for ready in wait(list(owners), timeout):
+            party = owners[ready]
+            try:
+                body = json.loads(live[party].recv_bytes())
+            except (EOFError, OSError):
+                self._ended.add(party)
+                self._processes[party].join(5)
+                yield Event(party, "exited", {"code": self._processes[party].exitcode})
+                continue
+            if body["event"] == "node_started":
+                self._node[party] = body["node"]
+            yield Event(party, body.pop("event"), body)
+
+    def _require_free_ports(self) -> None:
+        for party, setup in self._setups.items():
+            host = setup.listen or setup.addresses.fed[party].rsplit(":", 1)[0]
+            taken = [port for port in setup.addresses.own_ports(party) if not is_free(host, port)]
+            if taken:
+                ports = ", ".join(map(str, taken))
+                raise PartyFailed(
+                    party,
+                    "",
+                    f"port(s) {ports} on {host} cannot be listened on; free them or change the address",
+                    str(setup.folder / "log.txt"),
+                )
+
+
+_FAILURES = {"failed": 0, "exited": 2, "peer_lost": 3}
+
+
+def _rank(event: Event) -> int:
+    """The cause first: a party's own failure, then a death, then what others noticed of it."""
+    if event.kind == "failed" and event.body.get("kind") == "remote":
+        return 1
+    return _FAILURES[event.kind]
+
+
+def _entry(pipe: Connection, setup: str) -> None:
+    # Imported here: the launcher itself never imports SecretFlow, the forkserver already has.
+    from veilflow.pipelines.party.main import serve
+
+    serve(pipe, setup)

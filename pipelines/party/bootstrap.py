@@ -1,0 +1,147 @@
+"""The one way a party joins a run: SecretFlow in production mode over brpc, TLS on wherever a link
+can leave the machine.
+
+SecretFlow 1.14.0b0 fills the certificate paths of its own link but never sets ``enable_ssl``, and yacl then sends
+plaintext without a word. We set it, and refuse to go on where it is not set although it was asked for.
+"""
+
+import ipaddress
+from typing import Any
+
+import secretflow as sf
+import spu.libspu.link as link
+from secretflow.distributed.fed.proxy.brpc_link import brpc_link
+from secretflow.spec.extend.cluster_pb2 import SFClusterConfig, SFClusterDesc
+
+from veilflow.pipelines.party.setup import PartySetup
+from veilflow.pipelines.party.sf_config import device_descriptions
+
+RECV_TIMEOUT_MS = 3600 * 1000
+"""How long a receive may wait. Death of a peer is noticed by the control link in seconds; this bounds the rest."""
+
+
+class BootstrapError(Exception):
+    """The party cannot join safely; the message says why."""
+
+
+def join(setup: PartySetup) -> SFClusterConfig:
+    """Connect to the other parties and return the cluster description that components see.
+
+    Raises:
+        BootstrapError: an address is not loopback and no TLS files were given.
+    """
+    _require_tls_off_loopback(setup)
+    _patch_tls()
+    parties = {party: {"address": address} for party, address in setup.addresses.fed.items()}
+    own = setup.addresses.fed[setup.party]
+    if setup.listen:
+        parties[setup.party]["listen_addr"] = f"{setup.listen}:{own.rsplit(':', 1)[1]}"
+    sf.init(
+        cluster_config={"parties": parties, "self_party": setup.party},
+        tls_config=fed_tls(setup.tls),
+        ray_mode=False,
+        cross_silo_comm_backend="brpc_link",
+        cross_silo_comm_options={
+            "connect_retry_times": setup.connect_seconds * 10,
+            "connect_retry_interval_ms": 100,
+            "recv_timeout_ms": RECV_TIMEOUT_MS,
+            "timeout_in_ms": 120 * 1000,
+        },
+        enable_waiting_for_other_parties_ready=True,
+        logging_level="warning",
+        job_name="veilflow",
+    )
+    return _cluster_config(setup)
+
+
+def leave(on_error: bool) -> None:
+    """Disconnect from the other parties."""
+    sf.shutdown(barrier_on_shutdown=not on_error, on_error=on_error)
+
+
+def fed_tls(tls: dict[str, str] | None) -> dict[str, str] | None:
+    """Our names for the three PEM files -> SecretFlow's."""
+    return None if tls is None else {"ca_cert": tls["ca"], "cert": tls["certificate"], "key": tls["key"]}
+
+
+def fill_tls(desc: Any, tls: dict[str, str] | None) -> None:
+    """Switch TLS on in a yacl link description, both directions, peers verified against our CA."""
+    if tls is None:
+        return
+    for options in (desc.server_ssl_opts, desc.client_ssl_opts):
+        options.cert.certificate_path = tls["certificate"]
+        options.cert.private_key_path = tls["key"]
+        options.verify.ca_file_path = tls["ca"]
+        options.verify.verify_depth = 1
+    desc.enable_ssl = True
+
+
+def _patch_tls() -> None:
+    """Make SecretFlow's proxy honour its own TLS configuration. Safe to call twice."""
+    original = brpc_link.BrpcLinkProxy.start
+    if getattr(original, "veilflow", False):
+        return
+
+    def start(self: Any) -> None:
+        if self._tls_config:
+            self._desc.enable_ssl = True
+        original(self)
+        if self._tls_config and not self._desc.enable_ssl:
+            raise BootstrapError("TLS was asked for but the link would send plaintext.")
+
+    start.veilflow = True  # type: ignore[attr-defined]
+    brpc_link.BrpcLinkProxy.start = start
+
+
+def _require_tls_off_loopback(setup: PartySetup) -> None:
+    if setup.tls is not None:
+        return
+    tables = [setup.addresses.fed, setup.addresses.control, *setup.addresses.devices.values()]
+    outside = sorted({address for table in tables for address in table.values() if not _is_loopback(address)})
+    if outside:
+        raise BootstrapError(f"no TLS files, but {len(outside)} address(es) leave this machine, e.g. {outside[0]}.")
+
+
+def _is_loopback(address: str) -> bool:
+    host = address.rsplit(":", 1)[0]
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _cluster_config(setup: PartySetup) -> SFClusterConfig:
+    config = SFClusterConfig(
+        desc=SFClusterDesc(parties=setup.parties, devices=device_descriptions(setup)),
+        private_config=SFClusterConfig.PrivateConfig(self_party=setup.party),
+    )
+    fed = config.public_config.ray_fed_config
+    fed.parties.extend(setup.parties)
+    fed.addresses.extend(setup.addresses.fed[party] for party in setup.parties)
+    for name, table in setup.addresses.devices.items():
+        spu = config.public_config.spu_configs.add(name=name)
+        spu.parties.extend(table)
+        spu.addresses.extend(table.values())
+        if setup.listen:
+            spu.listen_addresses.extend(_listening(setup, party, address) for party, address in table.items())
+    return config
+
+
+def _listening(setup: PartySetup, party: str, address: str) -> str:
+    return f"{setup.listen}:{address.rsplit(':', 1)[1]}" if party == setup.party else address
+
+
+def new_link(setup: PartySetup, table: dict[str, str], recv_timeout_ms: int, name: str) -> Any:
+    """A yacl link between the parties of ``table``, with the run's TLS. Blocks until all of them are there."""
+    desc = link.Desc()
+    desc.id = name
+    desc.recv_timeout_ms = recv_timeout_ms
+    desc.http_timeout_ms = 120 * 1000
+    desc.connect_retry_times = setup.connect_seconds * 10
+    desc.connect_retry_interval_ms = 100
+    for party, address in table.items():
+        desc.add_party(party, _listening(setup, party, address) if setup.listen else address)
+    fill_tls(desc, setup.tls)
+    return link.create_brpc(desc, list(table).index(setup.party))

@@ -1,0 +1,123 @@
+"""The context a component sees under VeilFlow: SecretFlow's own, plus what a long-lived run can offer.
+
+One context serves one step. What outlives the step (devices, emitter) comes from the run.
+"""
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from secretflow.component.core import Context, SPURuntimeConfig
+from secretflow.device import SPU
+from secretflow.spec.extend.cluster_pb2 import SFClusterConfig
+from secretflow.utils.errors import InvalidStateError
+from secretflow_spec.v1.data_pb2 import StorageConfig
+
+from veilflow.pipelines.party.setup import PartySetup
+
+Emit = Callable[[str, dict[str, Any]], None]
+
+
+class Devices:
+    """The SPUs of a run, connected once and kept: connecting costs about a second each time."""
+
+    def __init__(self, setup: PartySetup) -> None:
+        self._setup = setup
+        self._made: dict[str, SPU] = {}
+
+    def spu(self, cluster_def: dict[str, Any], link_desc: dict[str, Any] | None) -> SPU:
+        """The SPU with this definition. Another runtime configuration on the same ports replaces the one before."""
+        ports = json.dumps(cluster_def["nodes"], sort_keys=True)
+        wanted = json.dumps(cluster_def["runtime_config"], sort_keys=True)
+        held = self._made.get(ports)
+        if held is not None and held.veilflow_runtime == wanted:
+            return held
+        if held is not None:
+            held.shutdown()
+        made = SPU(with_tls(cluster_def, self._setup), link_desc)
+        made.veilflow_runtime = wanted
+        self._made[ports] = made
+        return made
+
+    def close(self) -> None:
+        for device in self._made.values():
+            device.shutdown()
+        self._made.clear()
+
+
+def with_tls(cluster_def: dict[str, Any], setup: PartySetup) -> dict[str, Any]:
+    """A copy of an SPU's definition whose own node carries the run's TLS files."""
+    definition = copy.deepcopy(cluster_def)
+    if setup.tls is not None:
+        options = {
+            "certificate_path": setup.tls["certificate"],
+            "private_key_path": setup.tls["key"],
+            "ca_file_path": setup.tls["ca"],
+            "verify_depth": 1,
+        }
+        for node in definition["nodes"]:
+            node["tls_opts"] = {"server_ssl_opts": options, "client_ssl_opts": options}
+    return definition
+
+
+class RunContext(Context):  # type: ignore[misc]
+    """SecretFlow's `Context` for one step of a VeilFlow run."""
+
+    def __init__(
+        self,
+        setup: PartySetup,
+        cluster: SFClusterConfig,
+        devices: Devices,
+        emit: Emit,
+        node: str = "",
+        device: str | None = None,
+    ) -> None:
+        storage = StorageConfig(type="local_fs", local_fs=StorageConfig.LocalFSConfig(wd=str(setup.folder)))
+        super().__init__(storage, cluster, None)
+        self.setup = setup
+        self.node = node
+        self.simulation = setup.simulation
+        self.data_root: Path | None = setup.data_root
+        self.export_dir: Path = setup.folder / "exports"
+        self.checkpoint_dir: Path = setup.folder / "checkpoints" / node
+        self.link_tls = setup.tls
+        self.receipts: list[dict[str, Any]] = []
+        self._devices = devices
+        self._emit = emit
+        if device is not None:
+            # SecretFlow's components take the first SPU of the configuration.
+            self._spu_configs = {device: self._spu_configs[device]}
+
+    def make_spu(self, config: SPURuntimeConfig | None = None) -> SPU:
+        if not self._spu_configs:
+            raise InvalidStateError("this step needs an SPU, but the pipeline's devices hold none.")
+        return self._kept_spu(next(iter(self._spu_configs.values())), config)
+
+    def make_spus(self, config: SPURuntimeConfig | None = None) -> list[SPU]:
+        if not self._spu_configs:
+            raise InvalidStateError("this step needs an SPU, but the pipeline's devices hold none.")
+        return [self._kept_spu(each, config) for each in self._spu_configs.values()]
+
+    def _kept_spu(self, spu_config: dict[str, Any], config: SPURuntimeConfig | None) -> SPU:
+        # A deep copy: SecretFlow's own _make_spu changes the shared definition for every later step.
+        definition = copy.deepcopy(spu_config["cluster_def"])
+        if config is not None:
+            config.update_config(definition["runtime_config"])
+        return self._devices.spu(definition, spu_config.get("link_desc"))
+
+    def pair_addresses(self, one: str, other: str) -> dict[str, str]:
+        """Reserved addresses of the two-party link between two parties."""
+        table = dict(self.setup.addresses.of_pair(one, other))
+        own = self.setup.party
+        if self.setup.listen and own in table:
+            table[own] = f"{self.setup.listen}:{table[own].rsplit(':', 1)[1]}"
+        return table
+
+    def update_progress(self, percent: float, infos: dict[str, str] | None = None) -> None:
+        self._emit("progress", {"node": self.node, "fraction": float(percent), "values": infos or {}})
+
+    def record_receipt(self, protection: str, parameters: dict[str, Any]) -> None:
+        """Keep the proof that a protection fired; it goes to the ledger with the step."""
+        self.receipts.append({"protection": protection, "party": self.setup.party, "parameters": parameters})

@@ -1,0 +1,70 @@
+"""What went wrong, told twice: to this party's operator with its text, to the peers as a constant code.
+
+SecretFlow wraps what fails: at the party itself `FedLocalError`, at the peers `FedRemoteError`.
+"""
+
+import logging
+import secrets
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from secretflow.distributed.fed.exception import FedLocalError, FedRemoteError
+from secretflow.distributed.fed.global_context import get_global_context
+from secretflow.utils.errors import SFException
+
+from veilflow.components.errors import ComponentError, InternalError
+
+log = logging.getLogger("veilflow")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One party's view of why its run stopped."""
+
+    party: str
+    """Where it went wrong."""
+    node: str
+    message: str
+    kind: str
+    """``component`` (data or settings), ``remote`` (a peer failed), ``lost`` (a peer is gone) or ``internal``."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class AgreementError(Exception):
+    """The parties do not run the same thing; the message names the difference."""
+
+
+def describe(error: BaseException, party: str, node: str) -> Failure:
+    """Classify ``error``; anything unexpected goes to the log with a reference, not into the message."""
+    cause, origin = _unwrap(error, party)
+    if isinstance(cause, (ComponentError, AgreementError)):
+        return Failure(origin, node, str(cause), "component" if origin == party else "remote")
+    if isinstance(cause, InternalError):
+        return Failure(cause.party, node, str(cause), "internal" if cause.party == party else "remote")
+    if origin != party:
+        return Failure(origin, node, f"{origin} failed in this step; see {origin}'s own log", "remote")
+    if isinstance(cause, SFException):
+        return Failure(party, node, cause.message, "component")
+    reference = secrets.token_hex(4)
+    log.error("internal error %s in step %s", reference, node, exc_info=cause)
+    text = f"internal error ({type(cause).__name__}), reference {reference} in {party}'s own log"
+    return Failure(party, node, text, "internal")
+
+
+def _unwrap(error: BaseException, party: str) -> tuple[BaseException, str]:
+    """The first cause, and the party it happened at."""
+    context = get_global_context(assert_none=False)
+    if isinstance(error, KeyboardInterrupt) and context is not None:
+        # SecretFlow interrupts the main thread when it has sent a failure to a peer.
+        error = context.get_local_exception() or context.get_remote_exception() or error
+    origin = party
+    while isinstance(error, (FedLocalError, FedRemoteError)):
+        if isinstance(error, FedRemoteError):
+            origin = error.party()
+        cause = error.cause()
+        if cause is None:
+            break
+        error = cause
+    return error, origin

@@ -1,0 +1,159 @@
+"""The life of a party process: join, serve jobs, leave.
+
+The process talks to the launcher that started it over a pipe, in JSON: jobs come in, events go out. Everything else
+that is printed in here, SecretFlow's chatter included, goes to the party's log file.
+"""
+
+import importlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from veilflow.pipelines.party.setup import PartySetup
+
+log = logging.getLogger("veilflow")
+
+FAILED = 4
+"""Exit code of a party process whose run failed."""
+
+
+def serve(pipe: Connection, setup_json: str) -> None:
+    """Entry point of a party process."""
+    setup = PartySetup.from_json(setup_json)
+    _private_output(setup)
+    channel = _Channel(pipe)
+    try:
+        _Server(setup, channel).serve()
+    except SystemExit:
+        raise
+    except BaseException as error:
+        _fail(setup, channel, error, "")
+
+
+class _Channel:
+    """The pipe to the launcher; safe to write from several threads."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._lock = threading.Lock()
+
+    def emit(self, event: str, body: dict[str, Any]) -> None:
+        with self._lock:
+            self._pipe.send_bytes(json.dumps({"event": event, **body}).encode())
+
+    def receive(self) -> dict[str, Any]:
+        """The next job; when the launcher is gone, so are we."""
+        try:
+            job: dict[str, Any] = json.loads(self._pipe.recv_bytes())
+        except (EOFError, OSError):
+            os._exit(FAILED)
+        return job
+
+
+class _Server:
+    def __init__(self, setup: PartySetup, channel: _Channel) -> None:
+        from veilflow.pipelines.party.bootstrap import join
+        from veilflow.pipelines.party.context import Devices
+        from veilflow.pipelines.party.control import ControlLink
+        from veilflow.pipelines.party.session import Party
+        from veilflow.pipelines.party.traffic import TrafficMeter
+
+        self._setup = setup
+        self._channel = channel
+        self._node = ""
+        channel.emit("starting", {"pid": os.getpid()})
+        self._control = ControlLink(setup, self._lost)
+        cluster = join(setup)
+        # After joining: SecretFlow installs its own handler, which would end the process without a word.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self._party = Party(setup, cluster, Devices(setup), TrafficMeter(), self._emit)
+        channel.emit("ready", {})
+
+    def serve(self) -> None:
+        while True:
+            job = self._channel.receive()
+            if job["job"] == "stop":
+                self._stop()
+                return
+            try:
+                result = self._run(job) if job["job"] == "run" else self._call(job)
+                self._channel.emit("job_done", {"result": result})
+            except BaseException as error:
+                self._control.abort(self._node)
+                _fail(self._setup, self._channel, error, self._node)
+
+    def _emit(self, event: str, body: dict[str, Any]) -> None:
+        if event == "node_started":
+            self._node = body["node"]
+        self._channel.emit(event, body)
+
+    def _run(self, job: dict[str, Any]) -> None:
+        from veilflow.pipelines.party.runner import run_plan
+        from veilflow.pipelines.party.store import code_digest
+        from veilflow.pipelines.party.versions import versions
+        from veilflow.pipelines.plan import make_plan
+        from veilflow.pipelines.spec import load
+
+        pipeline = load(Path(job["file"]), job["overrides"])
+        known = versions()
+        code = code_digest(json.dumps(known, sort_keys=True))
+        facts = {"pipeline file": pipeline.sha256, "code": code, **{f"version of {k}": v for k, v in known.items()}}
+        run_plan(self._party, make_plan(pipeline), facts, code, job["use_cache"])
+
+    def _call(self, job: dict[str, Any]) -> Any:
+        """Call ``module:function(context, *args)`` here: how tests and benches drive a living cluster."""
+        module, name = job["function"].split(":")
+        for folder in job.get("path", []):
+            if folder not in sys.path:
+                sys.path.append(folder)
+        from veilflow.pipelines.party.context import RunContext
+
+        self._node = name
+        context = RunContext(self._setup, self._party.cluster, self._party.devices, self._emit, name, job.get("device"))
+        return getattr(importlib.import_module(module), name)(context, *job["args"])
+
+    def _stop(self) -> None:
+        from veilflow.pipelines.party.bootstrap import leave
+
+        self._control.close()
+        self._party.devices.close()
+        leave(on_error=False)
+        self._channel.emit("stopped", {})
+        # Threads of brpc and JAX may still be winding down; nothing is left to save.
+        os._exit(0)
+
+    def _lost(self, peer: str, code: str, node: str) -> None:
+        """A peer is gone. Nothing of this run can be finished, and C++ threads may wait for it: leave at once."""
+        self._channel.emit("peer_lost", {"peer": peer, "code": code, "node": node or self._node})
+        logging.shutdown()
+        os._exit(FAILED)
+
+
+def _fail(setup: PartySetup, channel: _Channel, error: BaseException, node: str) -> None:
+    from veilflow.pipelines.party.failure import describe
+
+    failure = describe(error, setup.party, node)
+    log.error("step '%s' failed: %s", node, failure.message)
+    channel.emit("failed", failure.to_dict())
+    logging.shutdown()
+    os._exit(FAILED)
+
+
+def _private_output(setup: PartySetup) -> None:
+    """Files of this party are for this party; stdout and stderr, C++ included, go to its log."""
+    os.umask(0o077)
+    setup.folder.mkdir(parents=True, exist_ok=True)
+    setup.folder.chmod(0o700)
+    handle = os.open(setup.folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(handle, 1)
+    os.dup2(handle, 2)
+    os.close(handle)
+    logging.basicConfig(level=logging.WARNING)

@@ -1,0 +1,113 @@
+"""Walk a plan at one party: agree, skip or evaluate, store, report.
+
+All parties walk the same plan in the same order and take every decision together; a step is done when it is done at
+every party.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from secretflow_spec import Registry
+from secretflow_spec.v1.data_pb2 import DistData
+
+from veilflow.components.claims import claims_for
+from veilflow.components.errors import ComponentError
+from veilflow.pipelines.party.agree import common_artifact, draw_id, gather, require_equal
+from veilflow.pipelines.party.context import RunContext
+from veilflow.pipelines.party.params import node_eval_param
+from veilflow.pipelines.party.report_tabs import tabs_from_report
+from veilflow.pipelines.party.session import Party
+from veilflow.pipelines.party.store import StepRecord, Store, file_digest, step_key
+from veilflow.pipelines.plan import Plan, Step
+
+
+def run_plan(party: Party, plan: Plan, facts: dict[str, str], code: str, use_cache: bool = True) -> None:
+    """Evaluate every step of ``plan`` at this party.
+
+    Args:
+        party: this party's side of the connected cluster.
+        plan: the checked plan; the same at every party.
+        facts: what must be equal at all parties (hash of the pipeline file, versions), by name.
+        code: `store.code_digest` of what runs here.
+        use_cache: whether finished steps with equal keys are skipped.
+
+    Raises:
+        AgreementError: the parties' facts differ.
+        Exception: whatever a step raised; `failure.describe` turns it into words.
+    """
+    require_equal(party.setup.parties, facts, "runs")
+    store = Store(party.setup.folder)
+    wired: dict[str, tuple[str, DistData]] = {}
+    for step in plan.steps:
+        party.emit("node_started", {"node": step.name})
+        started, sent = time.monotonic(), party.traffic.total()
+        key = _key(party, step, wired, code)
+        # A party without a cache says so by holding nothing: the decision stays a common one.
+        held = store.ids(key) if use_cache and claims_for(step.component_id).cacheable(step.view) else []
+        artifact = common_artifact(party.setup.parties, held)
+        cached = artifact is not None
+        if artifact is None:
+            artifact = draw_id(party.setup.parties)
+            record = _evaluate(party, step, wired, artifact)
+            record.summary["seconds"] = time.monotonic() - started
+            record.summary["bytes_sent"] = party.traffic.total() - sent
+            store.save(key, artifact, record)
+        record = store.load(key, artifact)
+        for name, raw in record.outputs.items():
+            wired[f"{step.name}.{name}"] = (f"{artifact}/{name}", DistData.FromString(raw))
+        seconds = time.monotonic() - started
+        summary = {**record.summary, "seconds": seconds, "bytes_sent": party.traffic.total() - sent}
+        party.emit("node_done", {"node": step.name, "status": "cached" if cached else "ran", **summary})
+
+
+def _evaluate(party: Party, step: Step, wired: dict[str, tuple[str, DistData]], artifact: str) -> StepRecord:
+    definition = Registry.get_definition_by_id(step.component_id)
+    if definition is None:
+        raise ComponentError(f"component '{step.component_id}' is not installed at {party.setup.party}.")
+    context = RunContext(party.setup, party.cluster, party.devices, party.emit, step.name, step.device)
+    null = DistData(type="sf.null")
+    inputs = [wired[ref][1] if ref else null for ref in step.input_refs()]
+    uris = [f"artifacts/{artifact}/{name}" for name in step.output_names]
+    param = node_eval_param(step.component_id, step.params, inputs, uris)
+    component = definition.make_component(definition.parse_param(param))
+    component.evaluate(context)
+    outputs = {name: getattr(component, name).data for name in step.output_names}
+    _require_complete(party, step, outputs)
+    return StepRecord(
+        {name: data.SerializeToString(deterministic=True) for name, data in outputs.items()},
+        _summary(outputs, context),
+    )
+
+
+def _require_complete(party: Party, step: Step, outputs: dict[str, DistData | None]) -> None:
+    """Every party got every output, and nobody goes on before all have arrived here."""
+    missing = [name for name, data in outputs.items() if data is None]
+    held = gather(party.setup.parties, missing)
+    lacking = {name: found for name, found in held.items() if found}
+    if lacking:
+        raise ComponentError(f"step '{step.name}' ended without output(s) at {', '.join(lacking)}.")
+
+
+def _summary(outputs: dict[str, DistData], context: RunContext) -> dict[str, Any]:
+    tabs: list[dict[str, Any]] = []
+    for data in outputs.values():
+        if data.type == "sf.report":
+            tabs += tabs_from_report(data)
+    metrics: dict[str, Any] = {}
+    for tab in tabs:
+        if tab["kind"] == "values" and tab["name"] == "metrics":
+            metrics.update(tab["values"])
+    return {"report": tabs, "metrics": metrics, "receipts": context.receipts}
+
+
+def _key(party: Party, step: Step, wired: dict[str, tuple[str, DistData]], code: str) -> str:
+    setup = party.setup
+    devices = {name: [d.parties, d.protocol, d.field, d.fxp_fraction_bits] for name, d in setup.devices.items()}
+    inputs = {name: [wired[ref][0] for ref in refs] for name, refs in step.needs.items()}
+    sources = {
+        address: "" if "://" in address else file_digest((setup.data_root or Path.cwd()) / address)
+        for at, address in claims_for(step.component_id).reads(step.view)
+        if at == setup.party
+    }
+    return step_key(step.component_id, code, step.params, {**devices, "use": step.device}, inputs, sources)
