@@ -31,7 +31,7 @@ def join(setup: PartySetup) -> SFClusterConfig:
         BootstrapError: an address is not loopback and no TLS files were given.
     """
     _require_tls_off_loopback(setup)
-    _patch_tls()
+    _patch_link()
     parties = {party: {"address": address} for party, address in setup.addresses.fed.items()}
     own = setup.addresses.fed[setup.party]
     if setup.listen:
@@ -76,13 +76,21 @@ def fill_tls(desc: Any, tls: dict[str, str] | None) -> None:
     desc.enable_ssl = True
 
 
-def _patch_tls() -> None:
-    """Make SecretFlow's proxy honour its own TLS configuration. Safe to call twice."""
+def retry_sooner(desc: Any) -> None:
+    """Retry a lost message after 0.1 s, 0.3 s, ... for 10 s in all; yacl waits 1, 3 and 5 s, at every start."""
+    desc.retry_opts.max_retry = 10
+    desc.retry_opts.retry_interval_ms = 100
+    desc.retry_opts.retry_interval_incr_ms = 200
+
+
+def _patch_link() -> None:
+    """Make SecretFlow's proxy honour its own TLS configuration, and retry sooner. Safe to call twice."""
     original = brpc_link.BrpcLinkProxy.start
     if getattr(original, "veilflow", False):
         return
 
     def start(self: Any) -> None:
+        retry_sooner(self._desc)
         if self._tls_config:
             self._desc.enable_ssl = True
         original(self)
@@ -143,5 +151,6 @@ def new_link(setup: PartySetup, table: dict[str, str], recv_timeout_ms: int, nam
     desc.connect_retry_interval_ms = 100
     for party, address in table.items():
         desc.add_party(party, _listening(setup, party, address) if setup.listen else address)
+    retry_sooner(desc)
     fill_tls(desc, setup.tls)
     return link.create_brpc(desc, list(table).index(setup.party))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import spu as spu_runtime
 from secretflow.component.core import Context, SPURuntimeConfig
 from secretflow.device import SPU
 from secretflow.spec.extend.cluster_pb2 import SFClusterConfig
@@ -36,10 +37,15 @@ class Devices:
             return held
         if held is not None:
             held.shutdown()
-        made = SPU(with_tls(cluster_def, self._setup), link_desc)
+        made = SPU(with_tls(cluster_def, self._setup), link_desc, log_options=self._log_options())
         made.veilflow_runtime = wanted
         self._made[ports] = made
         return made
+
+    def _log_options(self) -> spu_runtime.logging.LogOptions:
+        options = spu_runtime.logging.LogOptions()
+        options.system_log_path = str(self._setup.folder / "spu.log")  # SPU's default: the working directory
+        return options
 
     def close(self) -> None:
         for device in self._made.values():
