@@ -1,5 +1,84 @@
 """Claims of the `application` components."""
 
-from veilflow.components.claims import Claims
+from veilflow.components.claims import Artifact, Claims, Disclosure, NodeView
 
-CLAIMS: dict[str, Claims] = {}
+FIGURES = (
+    "accuracy, F1, AUC, KS, precision, recall, specificity, Brier score, log loss, threshold, and how many rows are "
+    "positive"
+)
+CURVES = "ROC curve, calibration curve and confusion matrix"
+
+
+class EvaluateClaims(Claims):
+    """The holder of scores and label computes; the receivers, or everybody, learn the figures."""
+
+    def takes_part(self, node: NodeView) -> tuple[str, ...]:
+        working = {*_holder(node), *(node.params.get("receivers") or ())}
+        return tuple(party for party in node.parties if party in working) or node.parties
+
+    def outputs(self, node: NodeView) -> dict[str, Artifact]:
+        return {"report": Artifact("report")}
+
+    def discloses(self, node: NodeView) -> list[Disclosure]:
+        holder = _holder(node)
+        receivers = node.params.get("receivers") or node.parties
+        to = tuple(party for party in node.parties if party in receivers and party not in holder)
+        if not to:
+            return []
+        lines = [
+            Disclosure(to, FIGURES, holder, "sums over all rows"),
+            Disclosure(
+                to,
+                CURVES,
+                holder,
+                "counts of the label holder's rows in the order of their scores; on a few dozen rows they come close "
+                "to single labels",
+            ),
+        ]
+        if node.params.get("groups"):
+            what = f"the values of column '{node.params['groups']}', and rows, positives and figures for each"
+            lines.append(Disclosure(to, what, holder, "values with fewer than 10 rows are pooled or left out"))
+        return lines
+
+    def problems(self, node: NodeView) -> list[str]:
+        scores = node.one("scores")
+        if scores is None or len(scores.parties) < 2:
+            return []
+        return [
+            f"'scores' lies at {len(scores.parties)} parties ({', '.join(scores.parties)}), but scores and label must "
+            "be at one; use the output of a prediction step."
+        ]
+
+    def cacheable(self, node: NodeView) -> bool:
+        receivers = node.params.get("receivers") or node.parties
+        return set(node.parties) <= set(receivers)  # a skipped step would not write the receivers' files
+
+
+class WriteTableClaims(Claims):
+    """A party writes down what it already holds: nobody learns anything."""
+
+    def takes_part(self, node: NodeView) -> tuple[str, ...]:
+        return tuple(party for party in node.parties if party == node.params.get("party")) or node.parties
+
+    def outputs(self, node: NodeView) -> dict[str, Artifact]:
+        return {"report": Artifact("report")}
+
+    def problems(self, node: NodeView) -> list[str]:
+        table, party = node.one("table"), node.params.get("party")
+        if table is None or not table.parties or party in table.parties:
+            return []
+        return [f"'party' is {party}, which holds no part of 'table'; it lies at {', '.join(table.parties)}."]
+
+    def cacheable(self, node: NodeView) -> bool:
+        return False  # a skipped step would not write the file
+
+
+def _holder(node: NodeView) -> tuple[str, ...]:
+    scores = node.one("scores")
+    return scores.parties if scores else ()
+
+
+CLAIMS: dict[str, Claims] = {
+    "application/evaluate": EvaluateClaims(),
+    "application/write_table": WriteTableClaims(),
+}

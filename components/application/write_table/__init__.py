@@ -1,0 +1,1 @@
+"""Take a table away as a file."""

@@ -1,0 +1,35 @@
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from veilflow.components.application.write_table.formats import to_bytes
+
+
+def frame() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "person": ["p 1", 'say "hi", then', "line\nbreak", "ümlaut"],
+            "score": [0.1, 1 / 3, np.nan, 1e-300],
+            "count": np.array([1, 2, 3, 2**62], dtype=np.int64),
+            "yes": [True, False, True, False],
+        },
+        index=[5, 6, 7, 8],
+    )
+
+
+@pytest.mark.parametrize("fmt, read", [("csv", pd.read_csv), ("parquet", pd.read_parquet)])
+def test_every_value_comes_back(fmt: str, read: object) -> None:
+    options = {"float_precision": "round_trip"} if fmt == "csv" else {}
+    back = read(io.BytesIO(to_bytes(frame(), fmt)), **options)  # type: ignore[operator]
+    pd.testing.assert_frame_equal(back, frame().reset_index(drop=True))
+
+
+def test_an_empty_table_keeps_its_columns() -> None:
+    assert list(pd.read_csv(io.BytesIO(to_bytes(frame().head(0), "csv"))).columns) == list(frame().columns)
+
+
+def test_an_unknown_format_is_refused() -> None:
+    with pytest.raises(ValueError, match="one of csv, parquet, got 'xlsx'"):
+        to_bytes(frame(), "xlsx")
