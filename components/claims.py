@@ -108,6 +108,7 @@ _MODULES = (
     "veilflow.components.alignment.claims",
     "veilflow.components.vertical.claims",
     "veilflow.components.application.claims",
+    "veilflow.components.flow.claims",
 )
 
 

@@ -4,15 +4,19 @@ The process talks to the launcher that started it over a pipe, in JSON: jobs com
 that is printed in here, SecretFlow's chatter included, goes to the party's log file.
 """
 
+import hashlib
 import importlib
+import importlib.util
 import json
 import logging
 import os
 import signal
 import sys
 import threading
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from veilflow.pipelines.party.setup import PartySetup
@@ -104,19 +108,21 @@ class _Server:
         known = versions()
         code = code_digest(json.dumps(known, sort_keys=True))
         facts = {"pipeline file": pipeline.sha256, "code": code, **{f"version of {k}": v for k, v in known.items()}}
-        run_plan(self._party, make_plan(pipeline), facts, code, job["use_cache"])
+        party = self._party
+        if job.get("folders"):
+            folder = Path(job["folders"][self._setup.party])
+            folder.mkdir(parents=True, exist_ok=True)
+            party = replace(party, setup=replace(self._setup, folder=folder))
+        run_plan(party, make_plan(pipeline), facts, code, job["use_cache"])
 
     def _call(self, job: dict[str, Any]) -> Any:
         """Call ``module:function(context, *args)`` here: how tests and benches drive a living cluster."""
-        module, name = job["function"].split(":")
-        for folder in job.get("path", []):
-            if folder not in sys.path:
-                sys.path.append(folder)
         from veilflow.pipelines.party.context import RunContext
 
+        place, name = job["function"].rsplit(":", 1)
         self._node = name
         context = RunContext(self._setup, self._party.cluster, self._party.devices, self._emit, name, job.get("device"))
-        return getattr(importlib.import_module(module), name)(context, *job["args"])
+        return getattr(_module(place), name)(context, *job["args"])
 
     def _stop(self) -> None:
         from veilflow.pipelines.party.bootstrap import leave
@@ -143,6 +149,20 @@ def _fail(setup: PartySetup, channel: _Channel, error: BaseException, node: str)
     channel.emit("failed", failure.to_dict())
     logging.shutdown()
     os._exit(FAILED)
+
+
+def _module(place: str) -> ModuleType:
+    """A module by its name, or by the path of its file (tests are not importable by name)."""
+    if not place.endswith(".py"):
+        return importlib.import_module(place)
+    name = "veilflow_call_" + hashlib.sha256(place.encode()).hexdigest()[:16]
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, place)
+        assert spec is not None, "a .py file has a spec"
+        assert spec.loader is not None, "a .py file has a loader"
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
 
 
 def _private_output(setup: PartySetup) -> None:

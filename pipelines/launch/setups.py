@@ -1,0 +1,81 @@
+"""From a checked pipeline to what each party process is told."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from veilflow.pipelines.cluster.addresses import Addresses, from_bases, on_loopback
+from veilflow.pipelines.cluster.config import Cluster
+from veilflow.pipelines.party.setup import HeuDevice, PartySetup, SpuDevice
+from veilflow.pipelines.spec import Pipeline
+
+
+class SetupError(Exception):
+    """The pipeline and the cluster file do not fit; the message says where."""
+
+
+def spu_devices(pipeline: Pipeline) -> dict[str, SpuDevice]:
+    """The pipeline's SPUs, in file order."""
+    return {
+        name: SpuDevice(list(device.parties), device.spu_protocol, device.field, device.fraction_bits)
+        for name, device in pipeline.all_devices().items()
+        if device.kind == "spu"
+    }
+
+
+def heu_device(pipeline: Pipeline) -> HeuDevice | None:
+    """The pipeline's HEU settings, if it has any."""
+    for device in pipeline.all_devices().values():
+        if device.kind == "heu":
+            return HeuDevice(device.scheme, device.key_bits)
+    return None
+
+
+def simulation_setups(pipeline: Pipeline, out: Path) -> dict[str, PartySetup]:
+    """Every party on loopback, each with its own folder below ``out``."""
+    parties = list(pipeline.parties)
+    devices = spu_devices(pipeline)
+    addresses = on_loopback(parties, {name: device.parties for name, device in devices.items()})
+    return {
+        party: PartySetup(
+            party=party,
+            parties=parties,
+            addresses=addresses,
+            folder=(out / party).resolve(),
+            data_root=None,
+            devices=devices,
+            heu=heu_device(pipeline),
+        )
+        for party in parties
+    }
+
+
+def party_setup(pipeline: Pipeline, out: Path, cluster: Cluster, party: str) -> dict[str, PartySetup]:
+    """This machine's party, at the addresses of the cluster file.
+
+    Raises:
+        SetupError: the cluster file lacks a party of the pipeline, or ``party`` is none of them.
+    """
+    parties = list(pipeline.parties)
+    if party not in parties:
+        raise SetupError(f"the pipeline has no party '{party}'; it has {', '.join(parties)}.")
+    missing = [name for name in parties if name not in cluster.parties]
+    if missing:
+        raise SetupError(f"the cluster file has no address for {', '.join(missing)}.")
+    devices = spu_devices(pipeline)
+    bases: Mapping[str, tuple[str, int]] = {name: cluster.parties[name].base for name in parties}
+    addresses: Addresses = from_bases(bases, {name: device.parties for name, device in devices.items()})
+    tls = cluster.tls
+    entry = cluster.parties[party]
+    setup = PartySetup(
+        party=party,
+        parties=parties,
+        addresses=addresses,
+        folder=(out / party).resolve(),
+        data_root=entry.data or Path.cwd(),
+        devices=devices,
+        heu=heu_device(pipeline),
+        listen=entry.listen,
+        tls=None if tls is None else {"ca": str(tls.ca), "certificate": str(tls.certificate), "key": str(tls.key)},
+        simulation=False,
+    )
+    return {party: setup}
