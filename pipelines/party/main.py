@@ -89,6 +89,8 @@ class _Server:
                 result = self._run(job) if job["job"] == "run" else self._call(job)
                 self._channel.emit("job_done", {"result": result})
             except BaseException as error:
+                # SecretFlow interrupts us once more when it has told a peer; we are already on our way out.
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
                 self._control.abort(self._node)
                 _fail(self._setup, self._channel, error, self._node)
 
