@@ -1,0 +1,1 @@
+"""Apply stored preprocessing rules to other rows."""

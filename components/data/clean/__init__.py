@@ -1,0 +1,1 @@
+"""Duplicates, outliers and missing values."""

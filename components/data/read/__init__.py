@@ -1,0 +1,1 @@
+"""Read a table at its owner, with a typed schema."""

@@ -1,0 +1,160 @@
+"""A raw frame to a typed table, with public counts of everything that was not as it should be."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from veilflow.components.data.names import listed, require_columns
+from veilflow.components.data.read.convert import convert, field_type, looks_numeric
+from veilflow.components.data.read.spec import KEEP_LABEL, ReadSpec
+from veilflow.components.errors import ComponentError
+
+
+@dataclass(frozen=True)
+class ColumnFact:
+    """What may be said of a column in public."""
+
+    name: str
+    kind: str
+    """``id``, ``feature`` or ``label``."""
+    type: str
+    missing: int
+    unreadable: int
+    """Cells that did not fit the declared type."""
+    infinite: int
+    numbers_in_text: int
+    """Of a text feature, the cells that look like numbers: a hint that the type is wrong."""
+
+
+@dataclass(frozen=True)
+class ReadFacts:
+    """What may be said of a table in public."""
+
+    rows_read: int
+    rows: int
+    incomplete_rows: int
+    duplicate_ids: int
+    columns: tuple[ColumnFact, ...]
+
+    def as_document(self) -> dict[str, Any]:
+        """Plain JSON types, to publish."""
+        return {**vars(self), "columns": [vars(column) for column in self.columns]}
+
+
+def normalise(frame: pd.DataFrame, spec: ReadSpec, source: str) -> tuple[pd.DataFrame, ReadFacts]:
+    """``frame`` with the columns and types of ``spec``: IDs first, then features, then the label.
+
+    Args:
+        frame: at least one row, plain index.
+        source: how messages call the frame.
+
+    Returns:
+        IDs as text, numbers as int64/float64/float32, text as objects, missing as NaN or None, no infinity; and facts.
+
+    Raises:
+        ComponentError: a column that is not there, or rows and cells that ``spec`` refuses; all columns at once.
+    """
+    spec.check()
+    kinds = _kinds(frame, spec, source)
+    converted, unreadable = _convert_all(frame, kinds, spec, source)
+    converted, infinite = _without_infinity(converted, kinds, spec, source)
+    converted, incomplete = _complete(converted, spec, source)
+    if spec.label and spec.label_above != KEEP_LABEL:
+        converted[spec.label] = _binary(converted[spec.label], spec.label_above)
+    ids = list(spec.ids)
+    facts = ReadFacts(
+        rows_read=len(frame),
+        rows=len(converted),
+        incomplete_rows=incomplete,
+        duplicate_ids=int(converted.duplicated(ids).sum()) if ids else 0,
+        columns=tuple(
+            _fact(converted[name], kind, unreadable[name], infinite.get(name, 0)) for name, kind in kinds.items()
+        ),
+    )
+    return converted, facts
+
+
+def _kinds(frame: pd.DataFrame, spec: ReadSpec, source: str) -> dict[str, str]:
+    present = [str(name) for name in frame.columns]
+    special = [*spec.ids, *([spec.label] if spec.label else [])]
+    require_columns([*special, *spec.columns, *spec.drop, *spec.types], present, source)
+    wanted = set(spec.columns) if spec.columns else set(present) - set(spec.drop)
+    features = [name for name in present if name in wanted and name not in special]
+    if not features and not special:
+        raise ComponentError(f"{source}: no column is left; check columns and drop.")
+    return {
+        **dict.fromkeys(spec.ids, "id"),
+        **dict.fromkeys(features, "feature"),
+        **({spec.label: "label"} if spec.label else {}),
+    }
+
+
+def _convert_all(
+    frame: pd.DataFrame, kinds: dict[str, str], spec: ReadSpec, source: str
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    columns, unreadable = {}, {}
+    for name, kind in kinds.items():
+        columns[name], unreadable[name] = convert(frame[name], "str" if kind == "id" else spec.types.get(name))
+    failed = [f"{name} {count} of {len(frame)} as {spec.types[name]}" for name, count in unreadable.items() if count]
+    if failed and spec.parse_failures == "error":
+        raise ComponentError(
+            f"{source}: cells that cannot be read: {listed(failed)}. Correct them, change types, or set "
+            "parse_failures: missing."
+        )
+    return pd.DataFrame(columns, index=frame.index), unreadable
+
+
+def _without_infinity(
+    frame: pd.DataFrame, kinds: dict[str, str], spec: ReadSpec, source: str
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    found = {}
+    for name in kinds:
+        if frame[name].dtype.kind == "f" and np.isinf(frame[name]).any():
+            found[name] = int(np.isinf(frame[name]).sum())
+    if found and spec.infinite == "error":
+        counts = listed(f"{name} {count} of {len(frame)}" for name, count in found.items())
+        raise ComponentError(f"{source}: infinite numbers: {counts}. Correct them, or set infinite: missing.")
+    for name in found:
+        frame[name] = frame[name].replace([np.inf, -np.inf], np.nan)
+    return frame, found
+
+
+def _complete(frame: pd.DataFrame, spec: ReadSpec, source: str) -> tuple[pd.DataFrame, int]:
+    """Rows with all IDs and the label, and how many were not."""
+    needed = [*spec.ids, *([spec.label] if spec.label else [])]
+    gaps = {name: int((frame[name].isna() | (frame[name] == "")).sum()) for name in needed}
+    if not any(gaps.values()):
+        return frame, 0
+    if spec.incomplete_rows == "error":
+        counts = listed(f"{name} {count} of {len(frame)}" for name, count in gaps.items() if count)
+        raise ComponentError(
+            f"{source}: rows without an ID or label: {counts}. Complete them, or set incomplete_rows: drop."
+        )
+    whole = (frame[needed].notna() & (frame[needed] != "")).all(axis=1)
+    if not whole.any():
+        raise ComponentError(f"{source}: none of the {len(frame)} rows has all of {listed(needed)}.")
+    kept = frame[whole].reset_index(drop=True)
+    if spec.label and kept[spec.label].dtype.kind == "f" and spec.types.get(spec.label) in ("int", "bool"):
+        kept[spec.label] = kept[spec.label].astype(np.int64)
+    return kept, int((~whole).sum())
+
+
+def _binary(label: pd.Series, above: float) -> pd.Series:
+    if label.dtype == object:
+        raise ComponentError(f"label_above needs a numeric label, but '{label.name}' is text; declare its type.")
+    return (label > above).astype(np.int64)
+
+
+def _fact(column: pd.Series, kind: str, unreadable: int, infinite: int) -> ColumnFact:
+    text = kind == "feature" and column.dtype == object
+    return ColumnFact(
+        name=str(column.name),
+        kind=kind,
+        type=field_type(column),
+        missing=int(column.isna().sum()),
+        unreadable=unreadable,
+        infinite=infinite,
+        numbers_in_text=looks_numeric(column) if text else 0,
+    )

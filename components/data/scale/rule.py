@@ -1,0 +1,90 @@
+"""Fit a scaling rule on one table, apply it to any other.
+
+A rule is a JSON document: ``{"type": "scale", "version": 1, "columns": {name: {"shift": s, "factor": f}}}``, and a
+value x becomes ``(x - s) * f``. It holds statistics of the rows it was fitted on and stays with its owner.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from veilflow.components.data.names import listed, require_columns
+from veilflow.components.errors import ComponentError
+
+TYPE = "scale"
+Rule = Mapping[str, Any]
+
+
+def fit_scale(
+    frame: pd.DataFrame, features: Sequence[str], method: str, by_column: Mapping[str, str]
+) -> dict[str, Any]:
+    """The rule that brings the rows of ``frame`` to scale; missing cells are left out of account.
+
+    Args:
+        features: columns to scale; text columns among them are passed over unless ``by_column`` names them.
+        method: ``standard`` (divisor n), ``minmax`` or ``none``.
+        by_column: a method per column that differs.
+
+    Guarantees (tests/components/data/scale):
+        - on the fitted rows, a column has mean 0 and standard deviation 1, or lowest 0 and highest 1;
+        - a column that is constant there has factor 0: it becomes 0 everywhere, whatever other rows hold, because a
+          model cannot have learned anything from it.
+
+    Raises:
+        ComponentError: infinite numbers, a column without values, a text or unknown column in ``by_column``.
+    """
+    require_columns(by_column, features, "the features of this party's table")
+    text = [name for name in by_column if frame[name].dtype == object and by_column[name] != "none"]
+    if text:
+        raise ComponentError(f"text columns cannot be scaled: {listed(text)}.")
+    columns = {}
+    for name in features:
+        chosen = by_column.get(name, method)
+        if chosen != "none" and frame[name].dtype != object:
+            columns[name] = _fit_column(frame[name], chosen)
+    return {"type": TYPE, "version": 1, "columns": columns}
+
+
+def apply_scale(frame: pd.DataFrame, rule: Rule) -> pd.DataFrame:
+    """``frame`` with the rule's columns scaled, as float64; missing cells stay missing.
+
+    Raises:
+        ComponentError: a column is absent or text.
+    """
+    require_columns(rule["columns"], frame.columns, "the table")
+    text = [name for name in rule["columns"] if frame[name].dtype == object]
+    if text:
+        raise ComponentError(f"columns that were numbers when the rule was fitted are text now: {listed(text)}.")
+    scaled = frame.copy()
+    for name, part in rule["columns"].items():
+        scaled[name] = (frame[name].astype(np.float64) - part["shift"]) * part["factor"]
+    return scaled
+
+
+def constant_columns(rule: Rule) -> list[str]:
+    """Columns that had one value only where the rule was fitted."""
+    return [name for name, part in rule["columns"].items() if part["factor"] == 0.0]
+
+
+def _fit_column(column: pd.Series, method: str) -> dict[str, float]:
+    values = column.to_numpy(dtype=np.float64)
+    values = values[~np.isnan(values)]
+    if not values.size:
+        raise ComponentError(f"column '{column.name}' has no value to fit a scale on; drop it.")
+    if np.isinf(values).any():
+        raise ComponentError(
+            f"column '{column.name}' has {int(np.isinf(values).sum())} infinite numbers; run data/clean before."
+        )
+    if method == "minmax":
+        shift, width = float(values.min()), float(values.max() - values.min())
+    else:
+        shift, width = float(values.mean()), float(values.std())
+    factor = 0.0 if _is_constant(values, width) else 1.0 / width
+    return {"shift": shift, "factor": factor}
+
+
+def _is_constant(values: np.ndarray, width: float) -> bool:
+    """True if ``width`` is not above the rounding error of computing it (as scikit-learn decides it)."""
+    return bool(width <= max(10 * np.finfo(np.float64).eps * float(np.abs(values).max()), np.finfo(np.float64).tiny))

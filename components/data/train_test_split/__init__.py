@@ -1,0 +1,1 @@
+"""Split rows into train and test, the same at every party."""

@@ -1,0 +1,1 @@
+"""Synthetic data with a known signal. Seeds are fine here: no person is behind these rows."""
