@@ -48,11 +48,9 @@ class ReadTableClaims(Claims):
         return {"table": Artifact("table", (party,), party if node.params.get("label") else None), "report": _REPORT}
 
     def discloses(self, node: NodeView) -> list[Disclosure]:
-        what = "column names and types, row count, and counts per column of missing, unreadable and infinite cells"
-        return [
-            Disclosure((ALL,), what, (_party(node),)),
-            Disclosure((ALL,), "count of duplicate IDs", (_party(node),)),
-        ]
+        columns = "column names and types, and counts per column of missing, unreadable and infinite cells"
+        rows = "row count, and counts of repeated IDs and of rows without ID or label"
+        return [Disclosure((ALL,), what, (_party(node),)) for what in (columns, rows)]
 
     def problems(self, node: NodeView) -> list[str]:
         found = []
@@ -154,20 +152,6 @@ class SplitClaims(_TableClaims):
         holder = (source.label_party,) if source and source.label_party else ()
         note = "each part holds a fixed share of every class: who knows some labels learns a little about the others"
         return [Disclosure((ALL,), "which row positions are test rows", holder, note)]
-
-    def problems(self, node: NodeView) -> list[str]:
-        source = node.one("data")
-        if (
-            node.params.get("stratify")
-            and source
-            and source.kind == "table"
-            and source.parties
-            and not source.label_party
-        ):
-            return [
-                "stratify needs a label, but no party of this table has declared one; set label in data/read_table."
-            ]
-        return []
 
 
 class ApplyRulesClaims(_TableClaims):
