@@ -1,0 +1,33 @@
+"""The ledger: what one run did, with what, for how long, and what it told whom. Written as `run.json`."""
+
+from veilflow.pipelines.ledger.file import LedgerError, read_run, write_run
+from veilflow.pipelines.ledger.model import (
+    Column,
+    Learned,
+    Node,
+    PipelineFile,
+    Receipt,
+    Run,
+    RunError,
+    Scalar,
+    Tab,
+    flat_metrics,
+    metrics_of,
+)
+
+__all__ = [
+    "Column",
+    "Learned",
+    "LedgerError",
+    "Node",
+    "PipelineFile",
+    "Receipt",
+    "Run",
+    "RunError",
+    "Scalar",
+    "Tab",
+    "flat_metrics",
+    "metrics_of",
+    "read_run",
+    "write_run",
+]
