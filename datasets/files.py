@@ -34,10 +34,15 @@ def read_csv(path: Path, text_columns: Iterable[str] = ()) -> pd.DataFrame:
     convert = pa_csv.ConvertOptions(
         column_types={name: pa.string() for name in text_columns}, strings_can_be_null=True, timestamp_parsers=[]
     )
-    table = _arrow_csv(path, pa_csv.ReadOptions(), pa_csv.ParseOptions(invalid_row_handler=note), convert)
+    quotes = _count_quotes(path)
+    if quotes % 2:
+        # Arrow would take everything after an open quote for one cell, without a word.
+        raise SourceError(f"'{path.name}' has {quotes} quotes: one is left open, or stands alone inside a cell.")
+    parse = pa_csv.ParseOptions(invalid_row_handler=note, newlines_in_values=quotes > 0)
+    table = _arrow_csv(path, pa_csv.ReadOptions(), parse, convert)
     if bad:
         bad.clear()  # threads do not number lines: read once more with one
-        _arrow_csv(path, pa_csv.ReadOptions(use_threads=False), pa_csv.ParseOptions(invalid_row_handler=note), convert)
+        _arrow_csv(path, pa_csv.ReadOptions(use_threads=False), parse, convert)
         line, expected, actual = bad[0]
         raise SourceError(
             f"'{path.name}': {len(bad)} line(s) do not have {expected} columns, the first is line {line} with {actual}."
@@ -45,6 +50,11 @@ def read_csv(path: Path, text_columns: Iterable[str] = ()) -> pd.DataFrame:
         )
     _check_shape(table, path.name)
     return _frame(table, path.name)
+
+
+def _count_quotes(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(block.count(b'"') for block in iter(lambda: file.read(1 << 22), b""))
 
 
 def _arrow_csv(
@@ -55,7 +65,7 @@ def _arrow_csv(
     try:
         return pa_csv.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
     except (pa.ArrowInvalid, pa.ArrowKeyError) as problem:
-        reason = "it is not UTF-8 text" if "UTF8" in str(problem) else "a quote is left open, or the file is no CSV"
+        reason = "it is not UTF-8 text" if "UTF8" in str(problem) else "its lines are broken, or the file is no CSV"
     # Arrow's own text quotes the broken line, so it is not passed on, not even as the cause.
     raise SourceError(f"'{path.name}' cannot be read as CSV: {reason}.")
 
@@ -130,4 +140,6 @@ def _cast(values: pa.ChunkedArray, kind: pa.DataType, column: pa.Field, name: st
         return values.cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         pass
+    if pa.types.is_binary(column.type):
+        raise SourceError(f"'{name}': column '{column.name}' is not UTF-8 text.")
     raise SourceError(f"'{name}': column '{column.name}' of type {column.type} cannot be read as {kind}.")

@@ -21,7 +21,9 @@ def outlier_bounds(values: np.ndarray, method: str, *, quantile: float, zscore: 
     if method == "quantile":
         low, high = np.quantile(values, [quantile, 1 - quantile])
     elif method == "zscore":
-        low, high = values.mean() + zscore * values.std() * np.array([-1.0, 1.0])
+        largest = np.abs(values).max()  # not 0: there are three distinct values; dividing by it keeps squares finite
+        unit = values / largest
+        low, high = (unit.mean() + zscore * unit.std() * np.array([-1.0, 1.0])) * largest
     else:
         first, third = np.quantile(values, [0.25, 0.75])
         if first == third:

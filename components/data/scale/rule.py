@@ -4,6 +4,7 @@ A rule is a JSON document: ``{"type": "scale", "version": 1, "columns": {name: {
 value x becomes ``(x - s) * f``. It holds statistics of the rows it was fitted on and stays with its owner.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -77,14 +78,14 @@ def _fit_column(column: pd.Series, method: str) -> dict[str, float]:
         raise ComponentError(
             f"column '{column.name}' has {int(np.isinf(values).sum())} infinite numbers; run data/clean before."
         )
-    if method == "minmax":
-        shift, width = float(values.min()), float(values.max() - values.min())
-    else:
-        shift, width = float(values.mean()), float(values.std())
-    factor = 0.0 if _is_constant(values, width) else 1.0 / width
-    return {"shift": shift, "factor": factor}
+    return _shift_and_factor(values, method)
 
 
-def _is_constant(values: np.ndarray, width: float) -> bool:
-    """True if ``width`` is not above the rounding error of computing it (as scikit-learn decides it)."""
-    return bool(width <= max(10 * np.finfo(np.float64).eps * float(np.abs(values).max()), np.finfo(np.float64).tiny))
+def _shift_and_factor(values: np.ndarray, method: str) -> dict[str, float]:
+    """Computed on values brought to [-2, 2], so that no square overflows; by a power of two, which is exact."""
+    largest = math.ldexp(1.0, math.frexp(np.abs(values).max())[1] - 1)
+    unit = values / largest
+    shift, width = (unit.min(), np.ptp(unit)) if method == "minmax" else (unit.mean(), unit.std())
+    # Below the rounding error of computing it, a width is no width (scikit-learn decides alike).
+    factor = 0.0 if width <= 10 * np.finfo(np.float64).eps else 1.0 / float(width) / largest
+    return {"shift": float(shift) * largest, "factor": factor if np.isfinite(factor) else 0.0}
