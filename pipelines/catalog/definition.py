@@ -145,7 +145,8 @@ class Definition:
 
 def to_json(definition: Definition) -> dict[str, Any]:
     """A JSON-able mapping; fields at their defaults are left out."""
-    return _plain(definition)
+    plain: dict[str, Any] = _plain(definition)
+    return plain
 
 
 def from_json(raw: Mapping[str, Any]) -> Definition:

@@ -7,7 +7,7 @@ unknown and other packages have registered plugins.
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib import metadata, resources
 from typing import Any
@@ -46,10 +46,10 @@ class Catalog:
         self.secretflow = secretflow
         self._more = more
 
-    def __iter__(self) -> Iterable[Definition]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Definition]:
         return (definition for same in self._by_key.values() for definition in same)
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         """Every ``domain/name``, sorted."""
         return sorted(self._by_key)
 
@@ -77,7 +77,7 @@ class Catalog:
         ask, self._more = self._more, None
         wider = ask() if ask else None
         if wider is not None:
-            for key in wider.keys():
+            for key in wider.names():
                 self._by_key.setdefault(key, wider._by_key[key])
         return wider
 
@@ -98,7 +98,9 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def dump(definitions: Iterable[Definition], secretflow: str) -> str:
     """The text of `catalog.json`: one component a line, sorted, so that a diff shows which component changed."""
-    lines = [json.dumps(to_json(definition), ensure_ascii=False) for definition in sorted(definitions, key=lambda d: d.id)]
+    lines = [
+        json.dumps(to_json(definition), ensure_ascii=False) for definition in sorted(definitions, key=lambda d: d.id)
+    ]
     return f'{{"secretflow": {json.dumps(secretflow)},\n"components": [\n' + ",\n".join(lines) + "\n]}\n"
 
 

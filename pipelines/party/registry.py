@@ -1,7 +1,7 @@
 """SecretFlow's live component registry, read as our plain `Definition`s.
 
-Reads the metadata that SecretFlow's own `Reflector` reads, because its `ComponentDef` no longer says which Python name a
-column attribute has, nor whether an attribute is a list.
+Reads the metadata that SecretFlow's own `Reflector` reads, because its `ComponentDef` no longer says which Python name
+a column attribute has, nor whether an attribute is a list.
 """
 
 import ast

@@ -11,11 +11,10 @@ from typing import Any
 from secretflow_spec import Registry
 from secretflow_spec.v1.data_pb2 import DistData
 
-from veilflow.components.claims import claims_for
 from veilflow.components.errors import ComponentError
 from veilflow.pipelines.party.agree import common_artifact, draw_id, gather, require_equal
 from veilflow.pipelines.party.context import RunContext
-from veilflow.pipelines.party.params import node_eval_param
+from veilflow.pipelines.party.params import NOTHING, node_eval_param
 from veilflow.pipelines.party.report_tabs import tabs_from_report
 from veilflow.pipelines.party.session import Party
 from veilflow.pipelines.party.store import StepRecord, Store, file_digest, step_key
@@ -44,7 +43,7 @@ def run_plan(party: Party, plan: Plan, facts: dict[str, str], code: str, use_cac
         started, sent = time.monotonic(), party.traffic.total()
         key = _key(party, step, wired, code)
         # A party without a cache says so by holding nothing: the decision stays a common one.
-        held = store.ids(key) if use_cache and claims_for(step.component_id).cacheable(step.view) else []
+        held = store.ids(key) if use_cache and step.cacheable else []
         artifact = common_artifact(party.setup.parties, held)
         cached = artifact is not None
         if artifact is None:
@@ -66,11 +65,10 @@ def _evaluate(party: Party, step: Step, wired: dict[str, tuple[str, DistData]], 
     if definition is None:
         raise ComponentError(f"component '{step.component_id}' is not installed at {party.setup.party}.")
     context = RunContext(party.setup, party.cluster, party.devices, party.emit, step.name, step.device)
-    null = DistData(type="sf.null")
-    inputs = [wired[ref][1] if ref else null for ref in step.input_refs()]
+    inputs = [NOTHING if ref is None else wired[ref][1] for ref in step.input_refs()]
     _label(party.setup.folder / "artifacts" / artifact, step.name)
     uris = [f"artifacts/{artifact}/{name}" for name in step.output_names]
-    param = node_eval_param(step.component_id, step.params, inputs, uris)
+    param = node_eval_param(step.component_id, step.given, inputs, uris)
     component = definition.make_component(definition.parse_param(param))
     component.evaluate(context)
     outputs = {name: getattr(component, name).data for name in step.output_names}
@@ -114,7 +112,7 @@ def _key(party: Party, step: Step, wired: dict[str, tuple[str, DistData]], code:
     inputs = {name: [wired[ref][0] for ref in refs] for name, refs in step.needs.items()}
     sources = {
         address: "" if "://" in address else file_digest((setup.data_root or Path.cwd()) / address)
-        for at, address in claims_for(step.component_id).reads(step.view)
+        for at, address in step.reads
         if at == setup.party
     }
     return step_key(step.component_id, code, step.params, {**devices, "use": step.device}, inputs, sources)

@@ -1,0 +1,130 @@
+"""The checks that need component definitions: parameters, edges, parties, devices, and the components' own claims."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from veilflow.pipelines.catalog import Catalog, Definition
+from veilflow.pipelines.catalog.store import UnknownVersion
+from veilflow.pipelines.spec.document import Document
+from veilflow.pipelines.spec.edges import check_needs, cycles, ordered, sources_of, wires_of
+from veilflow.pipelines.spec.flow import Flow, follow
+from veilflow.pipelines.spec.model import Device, Node
+from veilflow.pipelines.spec.params import active, read_params, with_defaults
+from veilflow.pipelines.spec.problem import Path, did_you_mean, listed
+from veilflow.pipelines.spec.structure import Draft
+
+
+def check(document: Document, draft: Draft, catalog: Catalog) -> None:
+    """Report everything that is wrong with the nodes of ``draft``."""
+    definitions = {
+        name: found for name, node in draft.nodes.items() if (found := _definition(document, name, node, catalog))
+    }
+    flats: dict[str, dict[str, Any]] = {}
+    for name, definition in definitions.items():
+        node = draft.nodes[name]
+        flats[name], wrong = read_params(definition, node.params)
+        for inside, message in wrong:
+            document.problem(("nodes", name, "with", *inside), message)
+        _check_parties(document, name, definition, flats[name], draft)
+        check_needs(document, name, node, definition, definitions, draft.names)
+    if draft.devices is not None:
+        _check_devices(document, draft, draft.devices, definitions)
+    for cycle in cycles(draft.nodes):
+        path = " -> ".join([*cycle, cycle[0]])
+        document.problem(("nodes", cycle[0], "needs"), f"a cycle: {path}; remove one of these edges")
+    _ask_claims(document, draft, definitions, flats)
+
+
+def _definition(document: Document, name: str, node: Node, catalog: Catalog) -> Definition | None:
+    try:
+        found = catalog.find(node.uses)
+    except UnknownVersion as error:
+        document.problem(("nodes", name, "uses"), str(error))
+        return None
+    if found is None:
+        document.problem(("nodes", name, "uses"), _unknown_component(node.uses, catalog))
+    return found
+
+
+def _unknown_component(uses: str, catalog: Catalog) -> str:
+    key = uses.split(":", 1)[0]
+    keys = catalog.names()
+    same_name = [known for known in keys if known.split("/", 1)[1] == key.rsplit("/", 1)[-1]]
+    if same_name:
+        return f"no component '{uses}'; did you mean {' or '.join(repr(known) for known in same_name)}?"
+    hint = did_you_mean(key, keys) or "; `veilflow components` lists those installed"
+    return f"no component '{uses}'{hint}"
+
+
+def _check_parties(
+    document: Document, name: str, definition: Definition, flat: Mapping[str, Any], draft: Draft
+) -> None:
+    if not draft.parties:
+        return
+    for attribute in active(definition, flat):
+        if attribute.type != "party" or attribute.path not in flat:
+            continue
+        value = flat[attribute.path]
+        at: Path = ("nodes", name, "with", *attribute.path.split("/"))
+        for index, party in enumerate(value if attribute.many else [value]):
+            path = (*at, index) if attribute.many else at
+            if party not in draft.parties:
+                document.problem(path, unknown_party(party, draft.parties))
+            elif attribute.many and party in value[:index]:
+                document.problem(path, f"party '{party}' is listed twice")
+
+
+def unknown_party(party: str, parties: tuple[str, ...]) -> str:
+    """The message for a party that the pipeline does not have."""
+    return f"no party '{party}'{did_you_mean(party, parties) or f'; there are {listed(parties)}'}"
+
+
+def _check_devices(
+    document: Document, draft: Draft, devices: Mapping[str, Device], definitions: Mapping[str, Definition]
+) -> None:
+    for name, device in devices.items():
+        for index, party in enumerate(device.parties):
+            if party not in draft.parties:
+                document.problem(("devices", name, "parties", index), unknown_party(party, draft.parties))
+    for name, node in draft.nodes.items():
+        wanted = definitions[name].devices if name in definitions else ()
+        if node.device is not None:
+            _check_choice(document, name, node.device, devices)
+        if missing := [kind for kind in wanted if all(device.kind != kind for device in devices.values())]:
+            document.problem(("nodes", name), _no_device(node.uses, missing[0], draft.parties))
+
+
+def _check_choice(document: Document, name: str, device: str, devices: Mapping[str, Device]) -> None:
+    path = ("nodes", name, "device")
+    if device not in devices:
+        hint = did_you_mean(device, devices) or f"; there are {listed(list(devices), 'none: add devices:')}"
+        document.problem(path, f"no device '{device}'{hint}")
+    elif devices[device].kind != "spu":
+        document.problem(path, f"'{device}' is of kind {devices[device].kind}, but `device` chooses an SPU")
+
+
+def _no_device(uses: str, kind: str, parties: tuple[str, ...]) -> str:
+    members = f"[{', '.join(parties)}]"
+    protocol = f", protocol: {'SEMI2K' if len(parties) != 3 else 'ABY3'}" if kind == "spu" else ""
+    line = f"{kind}: {{kind: {kind}, parties: {members}{protocol}}}"
+    return f"{uses} needs a device of kind {kind}, but there is none; add to `devices:` the line `{line}`"
+
+
+def _ask_claims(
+    document: Document, draft: Draft, definitions: Mapping[str, Definition], flats: Mapping[str, dict[str, Any]]
+) -> None:
+    """Claims are asked only about steps that are right themselves and fed by steps that are."""
+    wrong = {p.path[1] for p in document.problems if len(p.path) > 1 and p.path[0] == "nodes"}
+    if not draft.parties or any(p.path[:1] == ("parties",) for p in document.problems):
+        return
+    flows: dict[str, Flow] = {}
+    for name in ordered(draft.nodes):
+        node = draft.nodes[name]
+        if name in wrong or name not in flats or any(s.node not in flows for s in sources_of(node)):
+            continue
+        definition = definitions[name]
+        params = with_defaults(definition, flats[name])
+        flow = follow(name, definition, params, wires_of(node, definition), draft.parties, flows)
+        for message in flow.claims.problems(flow.view):
+            document.problem(("nodes", name), message)
+        flows[name] = flow
