@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from veilflow.pipelines.launch.run import Observer
     from veilflow.pipelines.launch.simulation import Simulation
     from veilflow.pipelines.ledger import Run
 
@@ -29,7 +30,14 @@ class Cluster:
     def __init__(self, simulation: "Simulation") -> None:
         self._simulation = simulation
 
-    def run(self, pipeline: str | Path, out: Path, overrides: Sequence[str] = (), use_cache: bool = True) -> "Run":
+    def run(
+        self,
+        pipeline: str | Path,
+        out: Path,
+        overrides: Sequence[str] = (),
+        use_cache: bool = True,
+        observer: "Observer | None" = None,
+    ) -> "Run":
         """Run a pipeline (YAML text or a file) into ``out``; a failed run is returned with its ``error``."""
         if isinstance(pipeline, str):
             file = out / "pipeline.yaml"
@@ -37,7 +45,7 @@ class Cluster:
             file.write_text(inspect.cleandoc(pipeline) + "\n")
         else:
             file = pipeline
-        return self._simulation.run(file, out, overrides, use_cache)
+        return self._simulation.run(file, out, overrides, use_cache, observer)
 
     def call(self, function: Callable[..., Any], *args: Any, device: str | None = None) -> dict[str, Any]:
         """``function(context, *args)`` at every party; it must be a module's top-level function, results JSON-able.

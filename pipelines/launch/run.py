@@ -10,7 +10,6 @@ from veilflow.pipelines.launch.setups import party_setup, simulation_setups
 from veilflow.pipelines.ledger import Run, write_run
 from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.plan import make_plan
-from veilflow.pipelines.report import write_report
 from veilflow.pipelines.spec import load
 
 Observer = Callable[[Event], None]
@@ -52,7 +51,7 @@ def run_here(
     out.mkdir(parents=True, exist_ok=True)
     recorder = RunRecorder(plan, file, overrides, party if cluster is not None else None)
     # From here on a killed launcher leaves an entry that says "running", never an old "ok".
-    write_run(recorder.run(done=False), out)
+    write_run(recorder.run(done=False), out / "run.json")
 
     def on_event(event: Event) -> None:
         recorder.on_event(event)
@@ -61,8 +60,10 @@ def run_here(
 
     failure = _run(setups, run_job(file, overrides, use_cache), on_event)
     run = recorder.run(failure)
-    write_run(run, out)
-    write_report(run, out)
+    write_run(run, out / "run.json")
+    from veilflow.pipelines.report import write_report  # matplotlib takes its time; the parties need not wait for it
+
+    write_report(run, out / "report.html")
     return run
 
 

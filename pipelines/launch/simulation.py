@@ -67,7 +67,7 @@ class Simulation:
         except PartyFailed as error:
             failure = error
         run = recorder.run(failure)
-        write_run(run, out)
+        write_run(run, out / "run.json")
         return run
 
     def call(self, function: str, *args: Any, device: str | None = None) -> dict[str, Any]:

@@ -109,7 +109,12 @@ class _Server:
         pipeline = load(Path(job["file"]), job["overrides"])
         known = versions()
         code = code_digest(json.dumps(known, sort_keys=True))
-        facts = {"pipeline file": pipeline.sha256, "code": code, **{f"version of {k}": v for k, v in known.items()}}
+        facts = {
+            "pipeline file": pipeline.sha256,
+            "overrides": "; ".join(pipeline.overrides),
+            "code": code,
+            **{f"version of {k}": v for k, v in known.items()},
+        }
         party = self._party
         if job.get("folders"):
             folder = Path(job["folders"][self._setup.party])
