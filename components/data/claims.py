@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from veilflow.components.claims import ALL, Artifact, Claims, Disclosure, NodeView
 from veilflow.components.data.clean.spec import MISSING, OUTLIERS, CleanSpec, vertical_problem
+from veilflow.components.data.k_anonymity.spec import AnonymitySpec
 from veilflow.components.data.names import parse_pairs
 from veilflow.components.data.read.spec import KEEP_LABEL, TYPES, ReadSpec
 from veilflow.components.data.scale.spec import METHODS
@@ -154,6 +155,25 @@ class SplitClaims(_TableClaims):
         return [Disclosure((ALL,), "which row positions are test rows", holder, note)]
 
 
+class KAnonymizeClaims(_TableClaims):
+    """Anonymises at the owner."""
+
+    def discloses(self, node: NodeView) -> list[Disclosure]:
+        return self._tell(node, "row count, how many classes of which size there are, and loss per column")
+
+    def problems(self, node: NodeView) -> list[str]:
+        found = []
+        source, params = node.one("data"), node.params
+        if source and len(source.parties) > 1:
+            found.append(f"k-anonymity is for one party's table; this one is held by {', '.join(source.parties)}.")
+        quasi, sensitive = _strings(params.get("quasi_identifiers")), str(params.get("sensitive") or "")
+        try:
+            AnonymitySpec(quasi_identifiers=tuple(quasi), sensitive=sensitive).check()
+        except ComponentError as problem:
+            found.append(str(problem))
+        return found
+
+
 class ApplyRulesClaims(_TableClaims):
     """Applies each owner's rules to its own columns."""
 
@@ -178,5 +198,6 @@ CLAIMS: dict[str, Claims] = {
     "data/clean": CleanClaims(),
     "data/scale": ScaleClaims(),
     "data/train_test_split": SplitClaims(),
+    "data/k_anonymize": KAnonymizeClaims(),
     "data/apply_rules": ApplyRulesClaims(),
 }
