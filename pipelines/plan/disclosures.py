@@ -5,14 +5,14 @@ from rich.text import Text
 
 from veilflow.components.claims import Disclosure
 from veilflow.pipelines.plan.plan import Plan, Step
-from veilflow.pipelines.plan.tables import plain_table
+from veilflow.pipelines.plan.tables import PlainTable
 
 PUBLIC = "Public to all: this file, column names and types, row counts of tables, reports and metrics."
 
 
 def render_disclosures(plan: Plan) -> Table:
     """A rich table with one row per step, who learns, and thing learned."""
-    table = plain_table("step", "who learns", "what", "about", kept=("step",))
+    table = PlainTable("step", "who learns", "what", "about", kept=("step",))
     for step in plan.steps:
         rows = [_row(step, disclosure) for disclosure in step.discloses]
         if not rows:

@@ -15,7 +15,7 @@ def to_mermaid(plan: Plan) -> str:
     for step in plan.steps:
         for wire in step.wires:
             if wire.source is not None:
-                lines.append(f"    {ids[wire.source.node]} -- {wire.source.output} --> {ids[step.name]}")
+                lines.append(f"    {ids[wire.source.node]} -->|{wire.source.output}| {ids[step.name]}")
     return "\n".join(lines) + "\n"
 
 

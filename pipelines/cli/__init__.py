@@ -1,0 +1,8 @@
+"""The `veilflow` command. One file per verb; a verb is imported only when it is called, so that light verbs start fast."""
+
+from veilflow.pipelines.cli.program import program
+
+
+def main() -> None:
+    """Entry point of the `veilflow` command."""
+    program(prog_name="veilflow")

@@ -1,0 +1,14 @@
+"""Arguments that several verbs share."""
+
+from pathlib import Path
+
+import click
+
+pipeline_file = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+set_values = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="NODE.PARAM=VALUE",
+    help="Change a parameter; may be repeated. Nested: node.a/b=value.",
+)
