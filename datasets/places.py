@@ -18,14 +18,17 @@ def locate(path: str, root: Path | None) -> Path:
     """
     if "\0" in path:
         raise SourceError("the path holds a NUL character.")
-    folder = Path.cwd() if root is None else root
-    if root is not None:
+    if root is None:
+        folder, called = Path.cwd(), f"the working directory '{Path.cwd()}'"
+    else:
         _stay_inside(path, root)
+        # Messages reach the other parties: the folder's own name helps the operator, where it lies is nobody's business.
+        folder, called = root, f"the party's data folder '{root.resolve().name}'"
     found = folder / path
     if not found.exists():
-        raise SourceError(f"no file '{path}' in the folder '{folder}'.")
+        raise SourceError(f"no file '{path}' in {called}.")
     if not found.is_file():
-        raise SourceError(f"'{path}' in the folder '{folder}' is not a file.")
+        raise SourceError(f"'{path}' in {called} is not a file.")
     return found
 
 

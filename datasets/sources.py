@@ -62,4 +62,4 @@ def _open_file(parsed: Address, root: Path | None, text_columns: Iterable[str]) 
             return read_parquet(path, text_columns)
         return read_images(path)
     except PermissionError:
-        raise SourceError(f"no permission to read '{parsed.path}' in '{path.parent}'.") from None
+        raise SourceError(f"no permission to read '{parsed.path}'.") from None

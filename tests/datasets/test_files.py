@@ -128,9 +128,15 @@ def test_an_npz_with_pickled_objects_is_refused(tmp_path: Path):
         open_source("x.npz", tmp_path)
 
 
-def test_a_missing_file_is_named_with_its_folder(tmp_path: Path):
-    with pytest.raises(SourceError, match=rf"no file 'people\.csv' in the folder '{tmp_path}'"):
+def test_a_missing_file_is_named_with_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(
+        SourceError, match=rf"no file 'people\.csv' in the party's data folder '{tmp_path.name}'"
+    ) as caught:
         open_table("people.csv", tmp_path)
+    assert str(tmp_path.parent) not in str(caught.value), "other parties read this message"
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SourceError, match=rf"no file 'people\.csv' in the working directory '{tmp_path}'"):
+        open_table("people.csv")
 
 
 def test_a_folder_is_no_file(tmp_path: Path):
