@@ -6,6 +6,6 @@ makes `Catalog.find` ask the live registry, which costs the seconds that importi
 """
 
 from veilflow.pipelines.catalog.definition import Attribute, Bound, Definition, Input, Output
-from veilflow.pipelines.catalog.store import Catalog, load
+from veilflow.pipelines.catalog.store import Catalog, UnknownVersion, load, shipped
 
-__all__ = ["Attribute", "Bound", "Catalog", "Definition", "Input", "Output", "load"]
+__all__ = ["Attribute", "Bound", "Catalog", "Definition", "Input", "Output", "UnknownVersion", "load", "shipped"]

@@ -109,19 +109,24 @@ def parse(raw: Mapping[str, Any], more: Callable[[], Catalog | None] | None = No
     return Catalog([from_json(entry) for entry in raw["components"]], raw["secretflow"], more)
 
 
+def shipped() -> Catalog:
+    """What `catalog.json` says."""
+    text = resources.files("veilflow.components").joinpath("catalog.json").read_text(encoding="utf-8")
+    return parse(json.loads(text), more=_ask_plugins)
+
+
 @cache
 def load() -> Catalog:
     """The catalog of this installation."""
-    text = resources.files("veilflow.components").joinpath("catalog.json").read_text(encoding="utf-8")
-    shipped = parse(json.loads(text), more=_ask_plugins)
+    found = shipped()
     try:
         installed = metadata.version("secretflow")
     except metadata.PackageNotFoundError:
-        return shipped  # a machine that only checks files
-    if installed != shipped.secretflow:
-        log.info("catalog.json is for secretflow %s, installed is %s", shipped.secretflow, installed)
+        return found  # a machine that only checks files
+    if installed != found.secretflow:
+        log.info("catalog.json is for secretflow %s, installed is %s", found.secretflow, installed)
         return live()
-    return shipped
+    return found
 
 
 def live() -> Catalog:

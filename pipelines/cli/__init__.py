@@ -1,4 +1,4 @@
-"""The `veilflow` command. One file per verb; a verb is imported only when it is called, so that light verbs start fast."""
+"""The `veilflow` command. One file per verb; a verb is imported only when called, so that light ones start fast."""
 
 from veilflow.pipelines.cli.program import program
 

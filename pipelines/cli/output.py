@@ -16,12 +16,12 @@ def show(*parts: RenderableType) -> None:
     colours and without trailing blanks.
     """
     if sys.stdout.isatty():
-        console = Console(highlight=False)
+        console = Console(highlight=False, markup=False, emoji=False)
         for part in parts:
             console.print(part, soft_wrap=False)
         return
     sink = io.StringIO()
-    console = Console(file=sink, width=_UNLIMITED, highlight=False, color_system=None)
+    console = Console(file=sink, width=_UNLIMITED, highlight=False, markup=False, emoji=False, color_system=None)
     for part in parts:
         console.print(part)
     for line in sink.getvalue().splitlines():

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from veilflow.pipelines.catalog import Catalog, Definition
-from veilflow.pipelines.catalog.store import UnknownVersion
+from veilflow.pipelines.catalog import Catalog, Definition, UnknownVersion
 from veilflow.pipelines.spec.document import Document
 from veilflow.pipelines.spec.edges import check_needs, cycles, ordered, sources_of, wires_of
 from veilflow.pipelines.spec.flow import Flow, follow

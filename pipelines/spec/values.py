@@ -8,7 +8,7 @@ from veilflow.pipelines.catalog import Attribute
 from veilflow.pipelines.spec.problem import did_you_mean
 
 _INT64 = 2**63
-_FLOAT32 = 3.4028234e38
+_FLOAT32 = 3.4028234663852886e38
 """SecretFlow carries floats as 32 bits."""
 
 EXPECTED = {
@@ -121,9 +121,9 @@ def bounds(attribute: Attribute) -> str:
     """``at least 1``, ``above 0 and at most 1``; empty without bounds."""
     parts = []
     if attribute.lower is not None:
-        parts.append(f"{'at least' if attribute.lower.closed else 'above'} {attribute.lower.value}")
+        parts.append(f"{'at least' if attribute.lower.closed else 'above'} {attribute.lower.value:g}")
     if attribute.upper is not None:
-        parts.append(f"{'at most' if attribute.upper.closed else 'below'} {attribute.upper.value}")
+        parts.append(f"{'at most' if attribute.upper.closed else 'below'} {attribute.upper.value:g}")
     return " and ".join(parts)
 
 
