@@ -92,10 +92,10 @@ def _syntax(error: Exception, text: str) -> Problem:
         return Problem("a character that YAML does not allow; remove it", line=line)
     line = mark.line + 1
     source = text.splitlines()[mark.line] if mark.line < len(text.splitlines()) else ""
-    if "\t" in source[: mark.column + 1]:
+    if "\t" in source[: len(source) - len(source.lstrip())] or source[mark.column : mark.column + 1] == "\t":
         return Problem("a tab; YAML is indented with spaces only", line=line)
-    what = str(error.problem or error.context or "not valid YAML")  # type: ignore[attr-defined]
-    return Problem(f"not valid YAML: {what}", line=line)
+    said, context = str(getattr(error, "problem", "")), str(getattr(error, "context", ""))
+    return Problem(f"not valid YAML: {f'{context} {said}' if said.startswith('but ') else said}", line=line)
 
 
 class _Builder:
