@@ -22,7 +22,7 @@ def locate(path: str, root: Path | None) -> Path:
         folder, called = Path.cwd(), f"the working directory '{Path.cwd()}'"
     else:
         _stay_inside(path, root)
-        # Messages reach the other parties: the folder's own name helps the operator, where it lies is nobody's business.
+        # Other parties read this message: the folder's name helps the operator, its place is nobody's business.
         folder, called = root, f"the party's data folder '{root.resolve().name}'"
     found = folder / path
     if not found.exists():
