@@ -57,15 +57,20 @@ class _Drawing:
         self._box = {node.name: _box_width(node) for node in run.nodes}
         widest = max(self._box.values())
         self._slot = (widest if downwards else _BOX_HEIGHT) + _ACROSS_GAP
-        # Along the flow a layer takes its widest box, downwards the height of one.
-        self._extent = [
-            _BOX_HEIGHT if downwards else max((self._box[c[0]] for c in layer if not c[1]), default=0.0)
-            for layer in plan.layers
-        ]
+        self._extent = [_BOX_HEIGHT] * len(plan.layers) if downwards else self._aligned(plan)
         self._begin = [1 + sum(self._extent[:index]) + _ALONG_GAP * index for index in range(len(self._extent))]
         along = self._begin[-1] + self._extent[-1] + 1
         across = max(plan.position.values()) * self._slot + (widest if downwards else _BOX_HEIGHT) + 2
         self.width, self.height = (across, along) if downwards else (along, across)
+
+    def _aligned(self, plan: Layout) -> list[float]:
+        """From left to right all boxes of a layer get the width of the widest, so that their edges align."""
+        widths = []
+        for layer in plan.layers:
+            names = [node for node, bend, _ in layer if not bend]
+            widths.append(max((self._box[name] for name in names), default=0.0))
+            self._box.update(dict.fromkeys(names, widths[-1]))
+        return widths
 
     def draw(self, css: str) -> Markup:
         arrows = [self._arrow(route) for route in self._plan.routes.values()]
@@ -88,7 +93,7 @@ class _Drawing:
         node, layer = cell[0], cell[2]
         if self._downwards:
             return self._centre(cell) - self._box[node] / 2, self._begin[layer]
-        return self._begin[layer] + (self._extent[layer] - self._box[node]) / 2, self._centre(cell) - _BOX_HEIGHT / 2
+        return self._begin[layer], self._centre(cell) - _BOX_HEIGHT / 2
 
     def _draw_box(self, cell: Cell) -> Markup:
         node = self._nodes[cell[0]]
@@ -115,9 +120,6 @@ class _Drawing:
         for index, cell in enumerate(route):
             start, centre = self._begin[cell[2]], self._centre(cell)
             end = start + self._extent[cell[2]]
-            if not cell[1] and not self._downwards:  # a box may be narrower than its layer
-                start = self._corner(cell)[0]
-                end = start + self._box[cell[0]]
             points += [(start, centre)] if index else []
             points += [(end, centre)] if index < len(route) - 1 else []
         (along, across), *rest = points
