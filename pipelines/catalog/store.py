@@ -69,9 +69,7 @@ class Catalog:
         if same is None:
             wider = self._ask_more()
             return wider.find(uses) if wider else None
-        if match["version"] is None:
-            return max(same, key=lambda d: _numbers(d.version))
-        return _serve(same, match["version"])
+        return _serve(same, match["version"] or max((d.version for d in same), key=_numbers))
 
     def _ask_more(self) -> "Catalog | None":
         ask, self._more = self._more, None

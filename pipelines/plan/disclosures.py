@@ -16,7 +16,7 @@ def render_disclosures(plan: Plan) -> Table:
     for step in plan.steps:
         rows = [_row(step, disclosure) for disclosure in step.discloses]
         if not rows:
-            rows = [("", Text("nothing new", style="dim"), "")]
+            rows = [("nobody", Text("nothing new", style="dim"), "")]
         for index, row in enumerate(rows):
             table.add_row(Text(step.name, style="cyan") if index == 0 else "", *row)
     return table
