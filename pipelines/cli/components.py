@@ -25,15 +25,10 @@ def components(name: str | None) -> None:
     except catalog.UnknownVersion as error:
         raise click.UsageError(str(error)) from None
     if found is None:
-        raise click.UsageError(f"no component '{name}'{_hint(name, known.names())}")
+        from veilflow.pipelines.spec.check import unknown_component
+
+        raise click.UsageError(unknown_component(name, known))
     show(*page(found))
-
-
-def _hint(name: str, known: list[str]) -> str:
-    from veilflow.pipelines.spec.problem import did_you_mean
-
-    short = [entry.split("/", 1)[1] for entry in known]
-    return did_you_mean(name, known) or did_you_mean(name, short) or "; `veilflow components` lists them all"
 
 
 def _full_name(name: str, known: list[str]) -> str:

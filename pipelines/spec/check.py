@@ -9,7 +9,7 @@ from veilflow.pipelines.spec.edges import check_needs, cycles, ordered, sources_
 from veilflow.pipelines.spec.flow import Flow, follow
 from veilflow.pipelines.spec.model import Device, Node
 from veilflow.pipelines.spec.params import active, read_params, with_defaults
-from veilflow.pipelines.spec.problem import Path, did_you_mean, listed
+from veilflow.pipelines.spec.problem import Path, closest, did_you_mean, listed
 from veilflow.pipelines.spec.structure import Draft
 
 
@@ -41,18 +41,19 @@ def _definition(document: Document, name: str, node: Node, catalog: Catalog) -> 
         document.problem(("nodes", name, "uses"), str(error))
         return None
     if found is None:
-        document.problem(("nodes", name, "uses"), _unknown_component(node.uses, catalog))
+        document.problem(("nodes", name, "uses"), unknown_component(node.uses, catalog))
     return found
 
 
-def _unknown_component(uses: str, catalog: Catalog) -> str:
-    key = uses.split(":", 1)[0]
-    keys = catalog.names()
-    same_name = [known for known in keys if known.split("/", 1)[1] == key.rsplit("/", 1)[-1]]
-    if same_name:
-        return f"no component '{uses}'; did you mean {' or '.join(repr(known) for known in same_name)}?"
-    hint = did_you_mean(key, keys) or "; `veilflow components` lists those installed"
-    return f"no component '{uses}'{hint}"
+def unknown_component(uses: str, catalog: Catalog) -> str:
+    """The message for a component that is not installed, with those that may be meant."""
+    key, names = uses.split(":", 1)[0], catalog.names()
+    meant = [near] if "/" in key and (near := closest(key, names)) else []
+    if not meant:
+        short = closest(key.rsplit("/", 1)[-1], {name.split("/", 1)[1] for name in names})
+        meant = [name for name in names if name.split("/", 1)[1] == short]
+    hint = f"did you mean {' or '.join(map(repr, meant))}?" if meant else "`veilflow components` lists those installed"
+    return f"no component '{uses}'; {hint}"
 
 
 def _check_parties(
@@ -125,5 +126,5 @@ def _ask_claims(
         params = with_defaults(definition, flats[name])
         flow = follow(name, definition, params, wires_of(node, definition), draft.parties, flows)
         for message in flow.claims.problems(flow.view):
-            document.problem(("nodes", name), message)
+            document.problem(("nodes", name), message.rstrip("."))
         flows[name] = flow

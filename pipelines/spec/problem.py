@@ -42,14 +42,20 @@ class PipelineFileError(Exception):
         return (PipelineFileError, (self.file, self.problems))
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` when one known word is close, or contains the word; otherwise nothing."""
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is close to ``word``, or the only one that contains it."""
     folded = {entry.lower(): entry for entry in sorted(known, reverse=True)}
     close = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
     if not close and len(word) > 2:
         holding = [entry for entry in folded if word.lower() in entry]
         close = holding if len(holding) == 1 else []
-    return f"; did you mean '{folded[close[0]]}'?" if close else ""
+    return folded[close[0]] if close else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` when a known word is close, otherwise nothing."""
+    found = closest(word, known)
+    return f"; did you mean '{found}'?" if found else ""
 
 
 def listed(words: Sequence[str], none: str = "none") -> str:

@@ -100,8 +100,8 @@ def test_graph_prints_mermaid_only(run):
         (["check", "absent.yaml"], "Invalid value for 'FILE': File 'absent.yaml' does not exist."),
         (["chek", "good.yaml"], "no command 'chek'; did you mean 'check'?"),
         (["frobnicate"], "no command 'frobnicate'; there are run, check, plan, graph, components, doctor, bench"),
-        (["components", "pssi"], "no component 'pssi'; did you mean 'psi'?"),
-        (["components", "quantum/x"], "no component 'quantum/x'; `veilflow components` lists them all"),
+        (["components", "unoin"], "no component 'unoin'; did you mean 'data_prep/union'?"),
+        (["components", "quantum/x"], "no component 'quantum/x'; `veilflow components` lists those installed"),
         (
             ["components", "data_prep/psi:3.0.0"],
             "'data_prep/psi' is installed in version 1.0.0, which does not serve 3.0.0",

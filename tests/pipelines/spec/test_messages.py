@@ -208,6 +208,10 @@ def test_device_chooses_a_known_spu():
 @pytest.mark.parametrize(
     ("uses", "expected"),
     [
+        (
+            "train_test_split",
+            "no component 'train_test_split'; did you mean 'data/train_test_split' or 'data_prep/train_test_split'?",
+        ),
         ("psi_tp", "no component 'psi_tp'; did you mean 'data_prep/psi_tp'?"),
         ("data_prep/psy", "no component 'data_prep/psy'; did you mean 'data_prep/psi'?"),
         ("quantum/entangle", "no component 'quantum/entangle'; `veilflow components` lists those installed"),
