@@ -1,0 +1,166 @@
+"""One party's side of a `SecretMachine`: an actor next to SecretFlow's own SPU actor, on a link of its own.
+
+It keeps named variables (shares) in an SPU runtime, compiles programs here instead of receiving them, and runs them.
+Ranks compare the SHA-256 of every compiled program before its first run, so no party runs what another one chose.
+"""
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+import spu
+import spu.utils.frontend as frontend
+from secretflow.device.device.spu import SPURuntime, dtype_spu_to_np, shape_spu_to_np
+from spu import libspu
+
+from veilflow.components.devices.pyu import guarded
+from veilflow.components.devices.secret_shares import frame, public, unframe
+from veilflow.components.errors import ComponentError
+
+
+@dataclass(frozen=True)
+class SecretProgram:
+    """A JAX function on variables of a `SecretMachine`.
+
+    ``fn`` takes the values of ``inputs`` and returns a tuple, one value per name in ``outputs``. Both name variables;
+    an output may replace an input. The same ``fn`` must be built at every party: it is compiled there and compared.
+    """
+
+    name: str
+    fn: Callable[..., tuple[Any, ...]]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+def _guard(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(self: "SecretRuntime", *args: Any) -> Any:
+        return guarded(self.party, functools.partial(method, self))(*args)
+
+    return call
+
+
+class SecretRuntime:
+    """Rank-local state: the runtime with its variables, and the compiled programs.
+
+    Args:
+        device: SecretFlow's actor at this party; its link is spawned, so that both can work at the same time.
+        runtime: the runtime configuration as JSON.
+    """
+
+    def __init__(self, device: SPURuntime, runtime: str) -> None:
+        self.party: str = device.party
+        self._rank: int = device.rank
+        self._world = len(device.cluster_def["nodes"])
+        self._config = runtime
+        parsed = spu.RuntimeConfig()
+        parsed.ParseFromJsonString(runtime)
+        self._link = device.link.spawn()
+        self._control = device.link.spawn()
+        self._runtime = spu.Runtime(self._link, parsed)
+        self._compiled: dict[tuple[str, str], libspu.Executable] = {}
+        self._digests: dict[str, str] = {}
+
+    @_guard
+    def put(self, *messages: bytes) -> None:
+        """Set variables from owners' messages."""
+        for message in messages:
+            for name, each in unframe(message).items():
+                self._runtime.set_var(name, each)
+
+    @_guard
+    def run(
+        self,
+        program: SecretProgram,
+        publics: Mapping[str, np.ndarray],
+        opens: Sequence[Sequence[str]],
+        *messages: bytes,
+    ) -> Any:
+        """Set variables, run, and return one message for each list of names in ``opens``."""
+        for message in messages:
+            for name, each in unframe(message).items():
+                self._runtime.set_var(name, each)
+        for name, value in publics.items():
+            self._runtime.set_var(name, public(self._config, self._world, self._rank, value))
+        self._runtime.run(self._executable(program))
+        found = [frame({name: self._runtime.get_var(name) for name in names}) for names in opens]
+        return found[0] if len(found) == 1 else found or None
+
+    @_guard
+    def drop(self, names: Sequence[str]) -> None:
+        """Forget variables."""
+        for name in names:
+            self._runtime.del_var(name)
+
+    @_guard
+    def save(self, names: Sequence[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """This rank's shares of the named variables, as a JSON document and arrays of bytes."""
+        raw = {name: frame({name: self._runtime.get_var(name)}) for name in names}
+        document = {"rank": self._rank, "world": self._world, "runtime": json.loads(self._config), "names": list(names)}
+        return document, {f"share/{name}": np.frombuffer(value, dtype=np.uint8) for name, value in raw.items()}
+
+    @_guard
+    def load(self, part: tuple[Mapping[str, Any], Mapping[str, np.ndarray]]) -> None:
+        """The inverse of `save`.
+
+        Raises:
+            ComponentError: the shares were made for another SPU.
+        """
+        document, arrays = part
+        here = {"rank": self._rank, "world": self._world, "runtime": json.loads(self._config)}
+        wrong = [key for key, value in here.items() if document.get(key) != value]
+        if wrong:
+            raise ComponentError(
+                f"the stored shares at {self.party} were made by an SPU with another {', '.join(wrong)}; "
+                "use an SPU with the same parties, protocol and fixed point as in training."
+            )
+        for name in document["names"]:
+            for key, each in unframe(np.asarray(arrays[f"share/{name}"]).tobytes()).items():
+                self._runtime.set_var(key, each)
+
+    @_guard
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of every program compiled so far, by its name and the shapes of its inputs."""
+        return dict(self._digests)
+
+    def _executable(self, program: SecretProgram) -> libspu.Executable:
+        metas = [self._runtime.get_var_meta(name) for name in program.inputs]
+        shapes = [jax.ShapeDtypeStruct(shape_spu_to_np(m.shape), dtype_spu_to_np(m.data_type)) for m in metas]
+        visible = [m.visibility for m in metas]
+        signature = ", ".join(f"{s.dtype}{list(s.shape)}" for s in shapes)
+        key = (program.name, signature)
+        if key not in self._compiled:
+            self._compiled[key] = self._compile(program, shapes, visible, signature)
+        return self._compiled[key]
+
+    def _compile(
+        self,
+        program: SecretProgram,
+        shapes: Sequence[jax.ShapeDtypeStruct],
+        visible: Sequence[libspu.Visibility],
+        signature: str,
+    ) -> libspu.Executable:
+        executable, _ = frontend.compile(
+            frontend.Kind.JAX,
+            program.fn,
+            list(shapes),
+            {},
+            list(program.inputs),
+            list(visible),
+            lambda flat: list(program.outputs[: len(flat)]),
+        )
+        if len(executable.output_names) != len(program.outputs):
+            raise ValueError(f"{program.name} returns {len(executable.output_names)} values, not {program.outputs}")
+        digest = hashlib.sha256(executable.SerializeToString()).hexdigest()
+        self._digests[f"{program.name}({signature})"] = digest
+        if len(set(self._control.all_gather(digest))) != 1:
+            raise ComponentError(
+                f"the parties compiled different secret programs '{program.name}'. Nothing was run; "
+                "install the same version of VeilFlow and its dependencies everywhere."
+            )
+        return executable

@@ -1,0 +1,87 @@
+"""From a party's frame to the arrays a model takes, with every complaint a user can act on."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from veilflow.components.errors import ComponentError
+
+_SHOWN = 5
+
+
+def require_numeric(party: str, types: Mapping[str, str], columns: Sequence[str]) -> None:
+    """Refuse text columns, by their public types.
+
+    Raises:
+        ComponentError: a column is text.
+    """
+    text = [name for name in columns if str(types[name]) == "str"]
+    if text:
+        raise ComponentError(
+            f"{_listed(text)} at {party} hold(s) text; a model takes numbers. "
+            "Read them as numbers, encode them, or leave them out with 'drop' in data/read_table."
+        )
+
+
+def require_columns(party: str, present: Sequence[str], wanted: Sequence[str]) -> None:
+    """Refuse a table that lacks a column the model was trained on.
+
+    Raises:
+        ComponentError: a column is missing.
+    """
+    missing = [name for name in wanted if name not in present]
+    if missing:
+        raise ComponentError(
+            f"the model was trained on {_listed(missing)} at {party}, which the table lacks; "
+            f"it has {len(present)} columns there: {_listed(list(present))}."
+        )
+
+
+def feature_matrix(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """The columns in this order as float32, shape (rows, columns).
+
+    Raises:
+        ComponentError: a cell is missing or infinite; the message counts them per column.
+    """
+    values = frame[list(columns)].to_numpy(dtype=np.float64, na_value=np.nan)
+    bad = {name: int(count) for name, count in zip(columns, (~np.isfinite(values)).sum(axis=0), strict=True) if count}
+    if bad:
+        counts = [f"{name} {count}" for name, count in bad.items()]
+        raise ComponentError(
+            f"{len(bad)} feature(s) have missing or infinite cells: {_listed(counts)} of {len(frame)} rows; "
+            "fill or drop them with data/clean first."
+        )
+    large = [name for name, top in zip(columns, np.abs(values).max(axis=0, initial=0), strict=True) if top > 1e30]
+    if large:
+        raise ComponentError(f"{_listed(large)} hold(s) values too large for single precision; scale with data/scale.")
+    matrix: np.ndarray = values.astype(np.float32)
+    return matrix
+
+
+def binary_label(frame: pd.DataFrame, column: str) -> np.ndarray:
+    """The label as 0.0 and 1.0, float32, shape (rows,).
+
+    Raises:
+        ComponentError: a label is missing, another value than 0 and 1, or there is one class only.
+    """
+    values = frame[column]
+    missing = int(values.isna().sum())
+    if missing:
+        raise ComponentError(f"label '{column}' is missing in {missing} of {len(frame)} rows; drop them first.")
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64)
+    strange = int((~np.isin(numbers, (0.0, 1.0))).sum())
+    if strange:
+        raise ComponentError(
+            f"label '{column}' is neither 0 nor 1 in {strange} of {len(frame)} rows ({values.nunique()} distinct "
+            "values); split learning trains a binary classifier (see 'label_above' in data/read_table)."
+        )
+    if len(np.unique(numbers)) < 2:
+        raise ComponentError(f"label '{column}' holds one class only in {len(frame)} row(s); nothing can be learned.")
+    label: np.ndarray = numbers.astype(np.float32)
+    return label
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"

@@ -1,0 +1,143 @@
+"""Functions that secret programs evaluate: pure JAX, chosen for few rounds and for what 18 fraction bits can hold.
+
+Everything here is correct in plain JAX too (up to the stated approximation), except `clip_factor` and
+`row_square_sums`, which work on the bits of fixed-point numbers and only mean something with FM64 and 18 fraction bits.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from numpy.polynomial import Chebyshev, Polynomial
+
+FRACTION_BITS = 18
+
+CLAMP = 8.0
+"""Logits are clamped to [-CLAMP, CLAMP]; sigmoid(8) = 0.99966."""
+
+_DEGREE = 16
+
+
+def _fit(x: np.ndarray, y: np.ndarray, degree: int) -> Any:
+    """Least-squares Chebyshev series of ``y`` over the range of ``x``."""
+    return Chebyshev.fit(x, y, degree)  # type: ignore[no-untyped-call]
+
+
+def _expansion() -> np.ndarray:
+    """Chebyshev coefficients (function x degree) of sigmoid(z) and softplus(z) on [-CLAMP, CLAMP]."""
+    nodes = np.cos(np.pi * (np.arange(512) + 0.5) / 512)
+    logits = CLAMP * nodes
+    sigmoid = 1 / (1 + np.exp(-logits))
+    even_softplus = np.logaddexp(0, logits) - logits / 2
+    found = np.stack([_fit(nodes, f, _DEGREE).coef for f in (sigmoid, even_softplus)])
+    found[0, 2::2] = 0  # sigmoid - 1/2 is odd, softplus(z) - z/2 is even: the rest is rounding noise
+    found[1, 1::2] = 0
+    found[1, 1] = CLAMP / 2  # z/2 = CLAMP/2 * T_1
+    table: np.ndarray = found.astype(np.float32)
+    return table
+
+
+_COEFFICIENTS = _expansion()
+
+
+def sigmoid_softplus(logits: Array) -> tuple[Array, Array]:
+    """Probability and ``log(1 + exp(logit))``, both from one expansion.
+
+    Args:
+        logits: shape ``(n,)``.
+
+    Guarantees (``tests/components/vertical/split/test_fixed_point.py``):
+        - probability within 2e-3 for every logit, softplus within 6e-3 for logits in [-100, 100];
+        - beyond the clamp both stay at, or grow linearly like, the exact function.
+
+    Cost: one comparison of 2n values, five multiplications in sequence.
+    """
+    beyond = jnp.stack([logits - CLAMP, -CLAMP - logits])
+    beyond = jnp.where(beyond > 0, beyond, 0.0)
+    clamped = logits - beyond[0] + beyond[1]
+    basis = (clamped * (1 / CLAMP))[None]
+    while basis.shape[0] < _DEGREE:  # T_{n+k} = 2 T_n T_k - T_{n-k}: doubles the number of polynomials per round
+        last = basis[-1:]
+        lower = jnp.concatenate([basis[:-1][::-1], jnp.ones_like(last)])
+        basis = jnp.concatenate([basis, (last + last) * basis - lower])
+    values = _COEFFICIENTS[:, 1:] @ basis
+    probability = values[0] + _COEFFICIENTS[0, 0]
+    softplus = values[1] + _COEFFICIENTS[1, 0] + beyond[0]
+    return probability, softplus
+
+
+CLIP_LIMIT = 2.0**18
+"""`clip_factor` is min(1, 1/sqrt(t)) for t below this; from here to 2**26 it is 0, so such a row is left out."""
+
+_STEPS = 9
+_SHRINK = 0.25
+_NUDGE = 2.0**-16
+
+
+def _inverse_root() -> tuple[float, float, float, float]:
+    """``(a, r, s, q)``: a (v - r)((v - s)**2 + q) is at most (v / _SHRINK)**-0.5 on _SHRINK * [1, 4), and 1.8 % less."""
+    v = _SHRINK * np.linspace(1, 4, 8001)
+    exact = (v / _SHRINK) ** -0.5
+    cubic = _fit(v, exact, 3).convert(kind=Polynomial)
+    cubic = cubic / np.max(cubic(v) / exact)
+    roots = cubic.roots()
+    real, pair = roots[np.isreal(roots)].real[0], roots[~np.isreal(roots)][0]
+    return float(cubic.coef[3]), float(real), float(pair.real), float(pair.imag**2)
+
+
+_LEAD, _ROOT, _CENTRE, _SPREAD = _inverse_root()
+
+
+def _tables() -> np.ndarray:
+    """Rows turn the bits [t >= 4**k] into _LEAD * 2**-k, _SHRINK * 4**-k and -[t >= 1]; the first two are 0 for t < 1
+    and from CLIP_LIMIT on. All of them are large enough for 18 fraction bits: the smallest is 2**-18."""
+    powers = np.append(np.arange(_STEPS), np.inf)
+    levels = [_LEAD * 2.0**-powers, _SHRINK * 4.0**-powers]
+    steps = [np.concatenate([[level[0]], np.diff(level)]) for level in levels]
+    table: np.ndarray = np.stack([*steps, -np.eye(_STEPS + 1)[0]]).astype(np.float32)
+    return table
+
+
+_TABLES = _tables()
+
+
+def clip_factor(norm_sq: Array) -> Array:
+    """``min(1, 1/sqrt(norm_sq))`` without a division, a comparison or a full rsqrt.
+
+    Args:
+        norm_sq: squared norms in units of the clipping bound, non-negative up to rounding, below 2**26.
+
+    Guarantees (same test file, on the deployed ring):
+        - 1 below 1; above, between 0.98 and 1.002 times the exact value: calibrate noise to 1.002 of the bound;
+        - 0 from CLIP_LIMIT on: a row that far outside is dropped rather than let through.
+
+    Fixed point: SPU's own rsqrt returns 0 from 2**17 on and costs twice the rounds.
+    Cost: one conversion to bits, five ANDs, one conversion back of 10 bits, four multiplications.
+    """
+    shape = norm_sq.shape
+    value = norm_sq.reshape(-1) + _NUDGE  # rounding may leave -1 ulp, whose top bits are all set
+    bits = lax.shift_right_logical(lax.bitcast_convert_type(value, jnp.int32), jnp.int32(2))
+    for distance in (1, 2, 4, 8, 16):
+        bits = bits | lax.shift_right_logical(bits, jnp.int32(distance))
+    reached = [lax.shift_right_logical(bits, jnp.int32(FRACTION_BITS - 2 + 2 * k)) & 1 for k in range(_STEPS + 1)]
+    flags = jnp.stack(reached).astype(jnp.int8).astype(jnp.float32)
+    root, square, outside = _TABLES @ flags
+    small = value * square
+    centred = small - _CENTRE
+    inverse = (small - _ROOT) * (centred * centred + _SPREAD)
+    return (root * inverse + (1 + outside)).reshape(shape)
+
+
+def row_square_sums(x: Array, widths: Sequence[int]) -> Array:
+    """Squared norms of each row of side-by-side blocks: shape (blocks, rows).
+
+    The squares are summed as integers and rounded once per row instead of once per entry.
+    Fixed point: a block's squared norm must stay below 2**27. Only means something on an SPU.
+    """
+    raw = lax.bitcast_convert_type(x, jnp.int32)
+    squares = raw * raw
+    ends = np.cumsum(widths)
+    sums = [squares[:, end - width : end].sum(axis=1) for end, width in zip(ends, widths, strict=True)]
+    return lax.bitcast_convert_type(jnp.stack(sums), jnp.float32) * 2.0**-FRACTION_BITS

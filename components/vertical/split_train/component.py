@@ -1,0 +1,308 @@
+"""Split learning: bottoms at their owners, the top model, the label and the loss where `release` says.
+
+Inputs   ``table``: features at two or more parties, the label at one of them. ``valid``: rows to watch while training.
+         ``rules``: preprocessing rules the model should carry (data/clean, data/scale).
+Outputs  ``model``: per party its bottom and its part of the top model, no pickle. ``report``: figures by epoch.
+Public   schema, row counts, settings, the order of rows, and each epoch's loss (and validation AUC).
+"""
+# ruff: noqa: RUF009 - SecretFlow declares nested attributes this way
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from secretflow.component.core import Component, Context, DistDataType, Field, Input, Interval, Output, VTable, register
+
+from veilflow.components.data.rules import RULE_TYPES
+from veilflow.components.devices.events import progress, receipt
+from veilflow.components.devices.objects import read_object, write_object
+from veilflow.components.devices.pyu import publish, run_on
+from veilflow.components.devices.report import ReportBuilder
+from veilflow.components.devices.schemas import names_of_kind
+from veilflow.components.devices.secret import SecretMachine
+from veilflow.components.devices.tables import read_frame
+from veilflow.components.errors import ComponentError
+from veilflow.components.vertical.split.batches import batch_size
+from veilflow.components.vertical.split.bundle import MODEL_KIND, Facts, merge
+from veilflow.components.vertical.split.declare import Declaration, declare
+from veilflow.components.vertical.split.features import binary_label, feature_matrix, require_columns, require_numeric
+from veilflow.components.vertical.split.history import History
+from veilflow.components.vertical.split.model import BOTTOM_ACTIVATIONS, TOP_ACTIVATIONS, SplitModel
+from veilflow.components.vertical.split.roster import Roster, make_roster
+from veilflow.components.vertical.split.settings import (
+    BOTTOM_OPTIMISERS,
+    RELEASES,
+    SUMMED,
+    TOP_OPTIMISERS,
+    Optimiser,
+    Settings,
+)
+from veilflow.components.vertical.split_train.checkpoints import Checkpoints, data_digest, training_key
+from veilflow.components.vertical.split_train.loop import Training, Validation, train
+from veilflow.components.vertical.split_train.per_example import PerExampleTraining
+from veilflow.components.vertical.split_train.summed import SummedTraining
+
+
+@dataclass
+class Bottom:
+    """The part of the model at each party with features; runs there in the clear."""
+
+    layers: list[int] = Field.attr(
+        desc="Sizes of its dense layers; the last one is the width of the embedding.", default=[16]
+    )
+    activation: str = Field.attr(desc="After each of its layers.", default="relu", choices=list(BOTTOM_ACTIVATIONS))
+    by_party: list[str] = Field.attr(desc="Exceptions, as party:32-16 or party:32-16:tanh.", default=[])
+    module: str = Field.attr(
+        desc="A Flax module of your own instead of dense layers, as package.module:Class; needs release: per_example.",
+        default="",
+    )
+    arguments: str = Field.attr(desc="The module's constructor arguments, a JSON object.", default="{}")
+
+
+@dataclass
+class Top:
+    """The part of the model over all embeddings; its single output unit follows the hidden layers."""
+
+    layers: list[int] = Field.attr(desc="Sizes of its hidden layers; may be empty.", default=[16])
+    activation: str = Field.attr(
+        desc="After each hidden layer. quadratic is cheaper than relu inside the SPU.",
+        default="relu",
+        choices=list(TOP_ACTIVATIONS),
+    )
+
+
+@register(domain="vertical", version="1.0.0", name="split_train")
+class SplitTrain(Component):
+    """
+    Train a binary classifier across parties with split learning. With release: summed (the default) the label, the top
+    model and the loss stay inside the SPU, and a feature party only ever gets clipped, noised sums over a batch.
+    """
+
+    release: str = Field.attr(
+        desc="summed: feature parties get clipped, noised sums over a batch, from the SPU. per_example: they get every "
+        "row's gradient, which tells them the labels.",
+        default=SUMMED,
+        choices=list(RELEASES),
+    )
+    bottom: Bottom = Field.struct_attr(desc="Bottoms.")
+    top: Top = Field.struct_attr(desc="Top model.")
+    epochs: int = Field.attr(desc="Passes over the rows.", default=20, bound_limit=Interval.closed(1, 10000))
+    batch_size: int = Field.attr(
+        desc="Rows per step, about: all batches get one size near this.",
+        default=512,
+        bound_limit=Interval.closed(8, 65536),
+    )
+    minimum_batch: int = Field.attr(
+        desc="Smallest batch that is ever released; a sum over few rows says more about each.",
+        default=32,
+        bound_limit=Interval.closed(8, 65536),
+    )
+    clip: float = Field.attr(
+        desc="summed: L2 bound of one row's part in a bottom's gradient.",
+        default=1.0,
+        bound_limit=Interval.closed(0.01, 100),
+    )
+    noise: float = Field.attr(
+        desc="summed: standard deviation, in units of clip, of the noise every other data holder adds to a gradient.",
+        default=0.5,
+        bound_limit=Interval.closed(0, 1000),
+    )
+    optimiser: str = Field.attr(desc="For the bottoms.", default="adam", choices=list(BOTTOM_OPTIMISERS))
+    learning_rate: float = Field.attr(desc="For the bottoms.", default=0.01, bound_limit=Interval.open(0, 10))
+    top_optimiser: str = Field.attr(desc="For the top model.", default="momentum", choices=list(TOP_OPTIMISERS))
+    top_learning_rate: float = Field.attr(desc="For the top model.", default=0.1, bound_limit=Interval.open(0, 10))
+    patience: int = Field.attr(
+        desc="Stop after so many epochs without a better loss (on valid, if given) and keep the best; 0: never.",
+        default=0,
+        bound_limit=Interval.closed(0, 10000),
+    )
+    checkpoint_every: int = Field.attr(
+        desc="Epochs between checkpoints; an interrupted training goes on from the last one. 0: none.",
+        default=0,
+        bound_limit=Interval.closed(0, 10000),
+    )
+    table: Input = Field.input(desc="Rows to train on.", types=[DistDataType.VERTICAL_TABLE])
+    valid: Input = Field.input(desc="Rows to watch.", types=[DistDataType.VERTICAL_TABLE, DistDataType.NULL])
+    rules: list[Input] = Field.input(
+        desc="Preprocessing rules to store with the model, in the order they were fitted.",
+        types=list(RULE_TYPES),
+    )
+    model: Output = Field.output(desc="The trained model.", types=[MODEL_KIND])
+    report: Output = Field.output(desc="Figures by epoch.", types=[DistDataType.REPORT])
+
+    def evaluate(self, ctx: Context) -> None:
+        source = VTable.from_distdata(self.table)
+        roster = table_roster(source)
+        settings, model = self._settings(), declare(self._declaration(), roster)
+        rows, data = read_data(ctx, source, roster)
+        size = batch_size(rows, settings.batch, settings.minimum_batch)
+        validation = self._validation(ctx, roster)
+        training: Training
+        if settings.release == SUMMED:
+            machine = SecretMachine(ctx.make_spu())
+            training = SummedTraining(machine, roster, model, settings, data, size)
+        else:
+            training = PerExampleTraining(roster, model, settings, data, size)
+        facts = Facts(model, roster, settings.release, settings.to_json(), len(self.rules or []), "")
+        checkpoints = self._checkpoints(ctx, facts, training, data, rows)
+
+        def tell(done: int, figures: Any) -> None:
+            progress(ctx, done / settings.epochs, epoch=done, **{k: round(v, 6) for k, v in figures.items()})
+
+        history, identity = train(training, settings, roster.holders, rows, validation, checkpoints, tell)
+        self._store(ctx, facts, identity, training)
+        if checkpoints is not None:
+            checkpoints.clear()
+        _receipts(ctx, settings, roster, size)
+        _write_report(self.report, settings, model, roster, history, rows, size)
+
+    def _settings(self) -> Settings:
+        return Settings(
+            release=self.release,
+            epochs=int(self.epochs),
+            batch=int(self.batch_size),
+            minimum_batch=int(self.minimum_batch),
+            clip=_decimal(self.clip),
+            noise=_decimal(self.noise),
+            bottom_optimiser=Optimiser(self.optimiser, _decimal(self.learning_rate)),
+            top_optimiser=Optimiser(self.top_optimiser, _decimal(self.top_learning_rate)),
+            patience=int(self.patience),
+            checkpoint_every=int(self.checkpoint_every),
+        )
+
+    def _declaration(self) -> Declaration:
+        return Declaration(
+            release=self.release,
+            layers=tuple(self.bottom.layers),
+            activation=self.bottom.activation,
+            by_party=tuple(self.bottom.by_party or ()),
+            module=self.bottom.module,
+            arguments=self.bottom.arguments,
+            top_layers=tuple(self.top.layers or ()),
+            top_activation=self.top.activation,
+        )
+
+    def _validation(self, ctx: Context, roster: Roster) -> Validation | None:
+        if self.valid is None:
+            return None
+        rows, data = read_data(ctx, VTable.from_distdata(self.valid), roster)
+        return Validation(data, rows)
+
+    def _checkpoints(
+        self, ctx: Context, facts: Facts, training: Training, data: dict[str, Any], rows: int
+    ) -> Checkpoints | None:
+        folder: Path | None = getattr(ctx, "checkpoint_dir", None)
+        if folder is None or not self.checkpoint_every:
+            return None
+        longer = {"epochs": 0, "patience": 0, "checkpoint_every": 0}  # training on for longer is the same training
+        key = training_key({**facts.to_json(), "settings": {**facts.settings, **longer}, "rows": rows})
+        digests = {party: run_on(party, data_digest, pair) for party, pair in data.items()}
+        parties = sorted({party for parts in training.state().values() for party in parts})
+        return Checkpoints(folder, key, digests, parties)
+
+    def _store(self, ctx: Context, facts: Facts, identity: str, training: Training) -> None:
+        sections = training.model_sections()
+        rules = [read_object(ctx, stored, stored.type)[1] for stored in self.rules or []]
+        _require_owners(rules, facts.roster)
+        public = {**facts.to_json(), "identity": identity}
+        parts = {}
+        for party in sorted({party for held in (*sections.values(), *rules) for party in held}):
+            names = [name for name, held in sections.items() if party in held]
+            own = [held[party] for held in rules if party in held]
+            held = [sections[name][party] for name in names]
+            parts[party] = run_on(party, _merger(identity, names), *held, *own)
+        write_object(ctx, self.model, MODEL_KIND, parts, public)
+
+
+def table_roster(source: VTable) -> Roster:
+    """Who holds what, after checks on the public schema.
+
+    Raises:
+        ComponentError: no label or several, features at one party only, or text columns.
+    """
+    features = {party: names_of_kind(part.schema, "feature") for party, part in source.parties.items()}
+    labels = {party: names_of_kind(part.schema, "label") for party, part in source.parties.items()}
+    roster = make_roster(features, labels)
+    for party, names in roster.features.items():
+        require_numeric(party, source.parties[party].types, names)
+    require_numeric(roster.label_party, source.parties[roster.label_party].types, [roster.label])
+    return roster
+
+
+def read_data(ctx: Context, source: VTable, roster: Roster) -> tuple[int, dict[str, Any]]:
+    """The row count, and per data holder ``(x, label or None)`` at that party.
+
+    Raises:
+        ComponentError: a column is missing or unfit, or the parties' row counts differ.
+    """
+    data = {}
+    for party in roster.holders:
+        features = list(roster.features.get(party, ()))
+        label = roster.label if party == roster.label_party else None
+        if party not in source.parties:
+            raise ComponentError(f"the table has no part at {party}, which holds columns of the model.")
+        part = source.parties[party]
+        require_columns(party, part.columns, [*features, *([label] if label else [])])
+        data[party] = run_on(party, _arrays, read_frame(ctx, part), features, label)
+    counts: dict[str, int] = publish(
+        {party: run_on(party, lambda pair: len(pair[0]), pair) for party, pair in data.items()}
+    )
+    if len(set(counts.values())) != 1:
+        seen = ", ".join(f"{party} {count}" for party, count in counts.items())
+        raise ComponentError(f"the parties' parts of the table differ in rows: {seen}. Align them first.")
+    return next(iter(counts.values())), data
+
+
+def _arrays(frame: pd.DataFrame, features: list[str], label: str | None) -> tuple[np.ndarray, np.ndarray | None]:
+    return feature_matrix(frame, features), None if label is None else binary_label(frame, label)
+
+
+def _merger(identity: str, names: list[str]) -> Any:
+    def make(*parts: Any) -> Any:
+        return merge(identity, dict(zip(names, parts[: len(names)], strict=True)), parts[len(names) :])
+
+    return make
+
+
+def _require_owners(rules: list[dict[str, Any]], roster: Roster) -> None:
+    strangers = sorted({party for held in rules for party in held} - set(roster.holders))
+    if strangers:
+        raise ComponentError(f"a rule belongs to {', '.join(strangers)}, who holds no column of the model.")
+
+
+def _decimal(value: float) -> float:
+    """The number the user wrote: attributes travel as 32-bit floats, which make 0.3 a little more than 0.3."""
+    return float(str(np.float32(value)))
+
+
+def _receipts(ctx: Context, settings: Settings, roster: Roster, size: int) -> None:
+    if settings.release != SUMMED:
+        return
+    receipt(ctx, "minimum_batch", rows=size, minimum=settings.minimum_batch)
+    receipt(ctx, "clip", bound=settings.clip, norm="L2, per row and bottom")
+    if settings.noise > 0:
+        sources = {party: [other for other in roster.holders if other != party] for party in roster.bottoms}
+        receipt(ctx, "noise", distribution="Gaussian", deviation=settings.noise * settings.clip, added_by=sources)
+
+
+def _write_report(
+    output: Output, settings: Settings, model: SplitModel, roster: Roster, history: History, rows: int, size: int
+) -> None:
+    report = ReportBuilder("split_train", f"Split learning, release {settings.release}.")
+    chosen = history.rows[history.best if settings.patience else -1]
+    report.values("metrics", {**chosen, "epochs": len(history.rows), "rows": rows, "batch": size})
+    report.table("history", history.columns(), "Loss and validation figures by epoch.")
+    shapes = {party: _in_words(each) for party, each in model.to_json()["bottoms"].items()}
+    report.values(
+        "model",
+        {**shapes, "top": _in_words(model.to_json()["top"]), "label": f"{roster.label} at {roster.label_party}"},
+    )
+    report.write(output)
+
+
+def _in_words(part: dict[str, Any]) -> str:
+    if "path" in part:
+        return str(part["path"])
+    return f"{'-'.join(map(str, part['layers'])) or 'no hidden layer'}, {part['activation']}"

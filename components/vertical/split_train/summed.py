@@ -1,0 +1,216 @@
+"""`release: summed`: drives the secret programs. Every party makes these calls in the same order.
+
+Opened  per step and feature party one vector: the batch's clipped gradient sum of that party's bottom, plus the other
+        data holders' noise, to that party alone. Per epoch the sum of the training loss, to the label's holder, who
+        publishes it. With validation rows, their logits, to the label's holder.
+Kept    the top model, its optimiser and every label stay shares; no party knows the top model, its start included.
+"""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from veilflow.components.devices.pyu import publish, run_on
+from veilflow.components.devices.secret import SecretMachine, SecretProgram
+from veilflow.components.vertical.split import programs, top
+from veilflow.components.vertical.split.batches import batches
+from veilflow.components.vertical.split.history import auc, log_loss
+from veilflow.components.vertical.split.model import Dense, SplitModel
+from veilflow.components.vertical.split.owner import (
+    Owner,
+    apply_opened,
+    embed,
+    make_owner,
+    owner_part,
+    restore_owner,
+    step_feeds,
+)
+from veilflow.components.vertical.split.roster import Roster
+from veilflow.components.vertical.split.settings import Settings
+
+SCORE_ROWS = 4096
+"""Rows scored by one secret program; the last chunk is filled up, so that one program serves all."""
+
+
+class SummedTraining:
+    """Training with the top model, the label and the loss inside the SPU.
+
+    Args:
+        data: per data holder ``(x, label or None)`` at that party.
+        size: rows per batch.
+    """
+
+    def __init__(
+        self,
+        machine: SecretMachine,
+        roster: Roster,
+        model: SplitModel,
+        settings: Settings,
+        data: Mapping[str, Any],
+        size: int,
+    ) -> None:
+        self._machine, self._roster, self._settings, self._size = machine, roster, settings, size
+        self._model = model
+        self._holders = secret_holders(roster, model)
+        self._width = sum(h.width for h in self._holders)
+        optimiser = programs.TopOptimiser(settings.top_optimiser.name, settings.top_optimiser.rate)
+        self._state = ("top", *optimiser.state)
+        self._release = secret(programs.release_program(self._holders, model.top))
+        self._update = secret(programs.update_program(model.top, size, optimiser))
+        self._noise = {party: self._noise_of(party) for party in roster.holders}
+        self._owners = {party: self._start(party, data[party]) for party in roster.holders}
+        self._start_top(optimiser)
+
+    def epoch(self, order: np.ndarray) -> float:
+        """Train on whole batches of ``order``; the mean loss, known to all."""
+        keeper = self._roster.label_party
+        zero = run_on(keeper, lambda: {"loss": np.zeros(1, np.float32)})
+        self._machine.send_shares(keeper, zero)
+        steps = 0
+        for rows in batches(order, self._size):
+            self._step(rows)
+            steps += 1
+        opened = self._machine.open_to(keeper, secret(programs.fetch_program("loss")))
+        seen = steps * self._size
+        loss: float = publish(run_on(keeper, lambda found: float(found["fetched/loss"][0]) / seen, opened))
+        return loss
+
+    def validate(self, data: Mapping[str, Any], rows: int) -> dict[str, float]:
+        """Loss and AUC of other rows, published by the label's holder, who alone sees the logits."""
+        bottoms = {party: self._model.bottoms[party] for party in self._roster.bottoms}
+        params = {party: run_on(party, lambda owner: owner.params, self._owners[party]) for party in bottoms}
+        features = {party: run_on(party, lambda pair: pair[0], data[party]) for party in bottoms}
+        keeper = self._roster.label_party
+        logits = secret_logits(self._machine, self._model, params, features, rows, keeper)
+        figures: dict[str, float] = publish(run_on(keeper, _figures, logits, data[keeper]))
+        return figures
+
+    def state(self) -> dict[str, dict[str, Any]]:
+        """Section -> party -> part: all that a later run needs to go on from here."""
+        bottoms = {party: run_on(party, owner_part, owner, True) for party, owner in self._owners.items()}
+        return {"bottom": bottoms, "top": self._machine.save(self._state)}
+
+    def restore(self, state: Mapping[str, Mapping[str, Any]]) -> None:
+        """Go back (or on) to what `state` returned."""
+        for party, owner in self._owners.items():
+            self._owners[party] = run_on(party, restore_owner, owner, state["bottom"][party])
+        self._machine.load(state["top"])
+
+    def model_sections(self) -> dict[str, dict[str, Any]]:
+        """Section -> party -> part of the bundle: bottoms without their optimiser's memory, the top model's shares."""
+        bottoms = {party: run_on(party, owner_part, self._owners[party], False) for party in self._roster.bottoms}
+        return {"bottom": bottoms, "top": self._machine.save(("top",))}
+
+    def _start(self, party: str, data: Any) -> Any:
+        bottom, optimiser = self._model.bottoms.get(party), self._settings.bottom_optimiser
+
+        def start(pair: tuple[np.ndarray, np.ndarray | None]) -> Owner:
+            return make_owner(*pair, bottom, optimiser, np.random.default_rng(secrets.randbits(128)))
+
+        return run_on(party, start, data)
+
+    def _start_top(self, optimiser: programs.TopOptimiser) -> None:
+        """The top model starts as a sum of every holder's random parts: nobody knows where."""
+        holders, width, spec = self._roster.holders, self._width, self._model.top
+        names = tuple(f"start/{party}" for party in holders)
+
+        def draw(party: str) -> dict[str, np.ndarray]:
+            rng = np.random.default_rng(secrets.randbits(128))
+            return {f"start/{party}": top.init_top(width, spec, rng) / np.sqrt(len(holders))}
+
+        for party in holders:
+            self._machine.send_shares(party, run_on(party, draw, party))
+        self._machine.run(SecretProgram("start", lambda *parts: (sum(parts[1:], parts[0]),), names, ("top",)))
+        self._machine.drop(names)
+        length = top.count(width, spec)
+        memory = run_on(holders[0], lambda: {name: np.zeros(length, np.float32) for name in optimiser.state})
+        self._machine.send_shares(holders[0], memory)
+
+    def _noise_of(self, party: str) -> dict[str, tuple[int, float]]:
+        deviation = self._settings.noise * self._settings.clip
+        return {
+            f"{h.party}/noise/{party}": (h.gradient_length(), deviation) for h in self._holders if party in h.noise_from
+        }
+
+    def _step(self, rows: np.ndarray) -> None:
+        feeds = [self._feeds(party, rows) for party in self._roster.holders]
+        opens = {h.party: (f"{h.party}/gradient",) for h in self._holders}
+        opened = self._machine.run(self._release, feeds, opens=opens)
+        # The top model's own step runs while the bottoms' owners already work on what was opened.
+        self._machine.run(self._update)
+        for party, messages in opened.items():
+            self._owners[party] = self._apply(party, messages)
+
+    def _feeds(self, party: str, rows: np.ndarray) -> list[Any]:
+        share, clip, noise = self._machine.share_all(), self._settings.clip, self._noise[party]
+
+        def feed(owner: Owner) -> list[bytes]:
+            return share(step_feeds(owner, party, rows, clip, noise))
+
+        found: list[Any] = run_on(party, feed, self._owners[party], returns=self._machine.world)
+        return found
+
+    def _apply(self, party: str, messages: list[Any]) -> Any:
+        join, size = self._machine.join_all(), self._size
+
+        def apply(owner: Owner, *received: bytes) -> Owner:
+            return apply_opened(owner, join(received)[f"{party}/gradient"], size)
+
+        return run_on(party, apply, self._owners[party], *messages)
+
+
+def secret_holders(roster: Roster, model: SplitModel) -> list[programs.Holder]:
+    """The feature parties as secret programs see them; everybody else's noise goes into each one's gradient."""
+    found = []
+    for party, names in roster.features.items():
+        bottom = model.bottoms[party]
+        assert isinstance(bottom, Dense), "checked before: sums are released for dense bottoms only"
+        others = tuple(other for other in roster.holders if other != party)
+        found.append(programs.Holder(party, len(names), bottom, others))
+    return found
+
+
+def secret_logits(
+    machine: SecretMachine,
+    model: SplitModel,
+    params: Mapping[str, Any],
+    features: Mapping[str, Any],
+    rows: int,
+    receiver: str,
+) -> Any:
+    """Logits of ``rows`` rows, opened to ``receiver`` only; the variable ``top`` must be set.
+
+    Args:
+        params, features: per feature party (in model order) at that party.
+    """
+    program = secret(programs.score_program(list(model.bottoms), model.top))
+    share, chunk = machine.share_all(), min(rows, SCORE_ROWS)
+
+    def feed(party: str, start: int) -> list[Any]:
+        bottom = model.bottoms[party]
+
+        def embedded(parameters: Any, x: np.ndarray) -> list[bytes]:
+            part = x[start : start + chunk]
+            filled = np.concatenate([part, np.zeros((chunk - len(part), x.shape[1]), x.dtype)])
+            return share({f"{party}/embedding": embed(bottom, parameters, filled)})
+
+        found: list[Any] = run_on(party, embedded, params[party], features[party], returns=machine.world)
+        return found
+
+    chunks = []
+    for start in range(0, rows, chunk):
+        feeds = [feed(party, start) for party in model.bottoms]
+        chunks.append(machine.open_to(receiver, program, feeds=feeds))
+    return run_on(receiver, lambda *found: np.concatenate([each["logits"] for each in found])[:rows], *chunks)
+
+
+def secret(program: programs.Program) -> SecretProgram:
+    """A kernel's program in the device layer's form."""
+    return SecretProgram(program.name, program.fn, program.inputs, program.outputs)
+
+
+def _figures(logits: np.ndarray, data: tuple[np.ndarray, np.ndarray]) -> dict[str, float]:
+    label = data[1]
+    return {"valid_loss": log_loss(label, logits), "valid_auc": auc(label, logits)}
