@@ -71,7 +71,7 @@ def ticks(low: float, high: float, about: int = 5, whole: bool = False) -> list[
         whole: only whole numbers, for counts such as epochs.
     """
     if high - low <= max(1e-9 * max(abs(low), abs(high)), 1e-200):  # as good as constant
-        high = low + (abs(low) or 1.0)
+        high = low + (abs(low) if abs(low) > 1e-200 else 1.0)
     raw = (high - low) / about
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * nice for nice in (1, 2, 5, 10) if power * nice >= raw * 0.999)

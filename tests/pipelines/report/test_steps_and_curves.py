@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ElementTree
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from veilflow.pipelines.ledger import Run, Tab
@@ -35,6 +35,8 @@ def points(drawing: str, css: str) -> list[tuple[float, float]]:
     raise AssertionError(f"no line {css}")
 
 
+@example(5e-324, 0.0, 2, False)
+@example(0.0, 3.6e-292, 2, True)
 @given(st.floats(-1e6, 1e6), st.floats(0, 1e6), st.integers(2, 8), st.booleans())
 def test_ticks_are_few_round_and_cover_the_data(low: float, width: float, about: int, whole: bool) -> None:
     high = low + width
