@@ -1,0 +1,1 @@
+"""Plain PSI: fast, and it tells the receivers which people the parties have in common."""

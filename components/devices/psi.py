@@ -1,0 +1,143 @@
+"""SecretFlow's PSI library on a link between two parties, with the library's leaks closed.
+
+What the library does on its own, and what is done about it here:
+
+- It sends the other party a plain SHA-256 of all keys in file order. For small sets that can be guessed. Keys are
+  written in a random order with one random decoy among them, which makes the hash worthless.
+- It leaves keys in files under the system's temporary folder until the process ends. It is pointed to a folder of
+  mode 0700, which is removed.
+- It hands file names to a shell. A folder whose name has blanks or other special characters is reached through a
+  symbolic link without them.
+- With repeated keys the parties' counts differ. Keys must be distinct.
+
+An error that reaches the library from the link (a lost party, a timeout) can end the whole process instead of becoming
+an exception: link and PSI are two shared libraries that each carry their own copy of the code that unwinds the stack.
+Whatever watches the process reports that.
+One trace of about 2 kB with times and no data stays in ``/tmp`` per call: the library offers no way to switch it off.
+"""
+
+import os
+import re
+import secrets
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.csv as pa_csv
+import spu.psi as library
+
+from veilflow.components.devices.link import lost_peer
+from veilflow.components.errors import ComponentError
+
+_DECOY_ROW = -1
+_SHELL_SAFE = re.compile(r"[A-Za-z0-9_./-]+")
+_TMPDIR = threading.Lock()
+
+
+def intersect(
+    link: Any, base: Path, keys: Sequence[str], protocol: str, receiver_rank: int, broadcast: bool
+) -> np.ndarray | None:
+    """Run a PSI as one of its two parties; the other calls this too.
+
+    Args:
+        link: connected, two parties.
+        base: an existing folder of this party; a private one is made in it and removed.
+        keys: this party's people, distinct.
+        protocol: ``RR22``, ``KKRT`` or ``ECDH``.
+        receiver_rank: who gets the result, if only one does.
+        broadcast: both get it.
+
+    Returns:
+        int64, ascending: positions of the keys that the other party has too; None for a party that gets no result.
+
+    Raises:
+        ComponentError: the other party did not answer in time, or the library failed.
+    """
+    receives = broadcast or link.rank == receiver_rank
+    with _private_folder(base) as folder, _temporary_files_in(folder):
+        _write(folder / "in.csv", keys)
+        try:
+            library.psi_execute(_config(folder, protocol, receiver_rank, broadcast), link)
+        except RuntimeError as error:
+            raise ComponentError(_why(error, protocol)) from None
+        return _read(folder / "out.csv") if receives else None
+
+
+def _config(folder: Path, protocol: str, receiver_rank: int, broadcast: bool) -> Any:
+    return library.PsiExecuteConfig(
+        protocol_conf=library.PsiProtocolConfig(
+            protocol=library.parse_protocol(f"PROTOCOL_{protocol}"),
+            receiver_rank=receiver_rank,
+            broadcast_result=broadcast,
+            ecdh_params=library.EcdhParams(curve=library.EllipticCurveType.CURVE_25519),
+        ),
+        input_params=library.InputParams(path=str(folder / "in.csv"), selected_keys=["key"], keys_unique=True),
+        # We order the rows ourselves (alignment/order.py).
+        output_params=library.OutputParams(path=str(folder / "out.csv"), disable_alignment=True),
+        join_conf=library.ResultJoinConfig(
+            type=library.ResultJoinType.JOIN_TYPE_INNER_JOIN, left_side_rank=receiver_rank
+        ),
+    )
+
+
+def _write(path: Path, keys: Sequence[str]) -> None:
+    """Keys as hex, so that no character of theirs means anything to a CSV reader."""
+    lines = [f"k{key.encode('utf-8', 'surrogatepass').hex()},{row}\n" for row, key in enumerate(keys)]
+    lines.append(f"d{secrets.token_hex(32)},{_DECOY_ROW}\n")
+    order = np.random.default_rng(secrets.randbits(128)).permutation(len(lines))
+    with path.open("w", encoding="ascii") as sink:
+        sink.write("key,row\n")
+        sink.writelines(lines[at] for at in order)
+
+
+def _read(path: Path) -> np.ndarray:
+    options = pa_csv.ConvertOptions(include_columns=["row"], column_types={"row": "int64"})
+    rows = pa_csv.read_csv(str(path), convert_options=options)["row"].to_numpy()
+    return np.sort(rows.astype(np.int64))
+
+
+def _why(error: RuntimeError, protocol: str) -> str:
+    if lost_peer(error):
+        return f"PSI ({protocol}): the other party did not answer in time; its own message or log says why."
+    # The library's text may quote keys; the place in its source does not.
+    place = re.search(r"([\w./-]+\.(?:cc|h):\d+)", str(error))
+    return f"PSI ({protocol}) failed inside the library{' at ' + place[1] if place else ''}."
+
+
+@contextmanager
+def _private_folder(base: Path) -> Iterator[Path]:
+    """A new folder of mode 0700 in ``base``, by a path that a shell reads as one word; removed with all it holds."""
+    folder = Path(tempfile.mkdtemp(prefix=".psi-", dir=base))
+    alias = None
+    try:
+        if _SHELL_SAFE.fullmatch(str(folder)):
+            yield folder
+        else:
+            alias = Path(tempfile.mkdtemp(prefix="psi-"))
+            (alias / "link").symlink_to(folder, target_is_directory=True)
+            yield alias / "link"
+    finally:
+        if alias is not None:
+            shutil.rmtree(alias)
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """The library asks TMPDIR where to put its files; so does the `sort` it calls."""
+    tempfile.gettempdir()  # Python looks once and remembers: it must not remember our folder
+    with _TMPDIR:
+        before = os.environ.get("TMPDIR")
+        os.environ["TMPDIR"] = str(folder)
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["TMPDIR"]
+            else:
+                os.environ["TMPDIR"] = before

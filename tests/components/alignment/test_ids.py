@@ -1,0 +1,149 @@
+"""Equal people get equal keys, different people different ones, and doubtful rows are counted, not guessed at."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from veilflow.components.alignment.ids import cells_of, find_people, normalise, person_keys
+from veilflow.components.alignment.spec import RULES, parse_rules
+from veilflow.components.errors import ComponentError
+
+DEFAULT = parse_rules(["strip", "width"])
+ruleset = st.sets(st.sampled_from(sorted(RULES))).filter(lambda found: not {"phone", "id_card"} <= found)
+id_text = st.text(
+    st.one_of(st.characters(codec="utf-8"), st.sampled_from(" 0123456789xX+-.\u3000\u200b\u00b4e")), max_size=24
+)
+
+
+@given(id_text, ruleset)
+def test_normalising_twice_changes_nothing(text, rules):
+    once = normalise([text], rules)
+    assert normalise(once, rules) == once
+
+
+@given(st.lists(st.one_of(st.none(), id_text), max_size=12), ruleset)
+def test_a_cell_is_normalised_the_same_whatever_stands_around_it(cells, rules):
+    assert normalise(cells, rules) == [normalise([cell], rules)[0] for cell in cells]
+
+
+@given(st.tuples(id_text, id_text), st.tuples(id_text, id_text))
+def test_different_tuples_of_cells_have_different_keys(one, other):
+    frame = pd.DataFrame([one, other], columns=["a", "b"], dtype=object)
+    left, right = person_keys(frame, ["a", "b"], parse_rules([]))
+    if left is not None and right is not None:
+        assert (left == right) == (one == other)
+
+
+def test_a_separator_inside_a_cell_cannot_imitate_another_tuple():
+    frame = pd.DataFrame({"a": ["1", "11", "1:1"], "b": ["11", "1", "1"]}, dtype=object)
+    assert len(set(person_keys(frame, ["a", "b"], DEFAULT))) == 3
+
+
+@given(st.integers(min_value=-(2**52), max_value=2**52))
+def test_a_number_has_one_key_however_it_is_typed(number):
+    columns = [
+        pd.Series([number], dtype="int64"),
+        pd.Series([float(number)], dtype="float64"),
+        pd.Series([number], dtype="Int64"),
+        pd.Series([str(number)], dtype=object),
+        pd.Series([number], dtype=object),
+        pd.Series([f" {number}\t"], dtype=object),
+    ]
+    keys = {normalise(cells_of(column), {"strip", "width"})[0] for column in columns}
+    assert keys == {str(number)}
+
+
+@pytest.mark.parametrize(
+    ("rules", "written", "key"),
+    [
+        (["width"], "ＡＢ１２", "AB12"),
+        (["width"], "ab\u200b12\ufeff", "ab12"),
+        (["strip"], "\u3000 ab 12 ", "ab 12"),
+        (["spaces"], " ab\u00a012 3", "ab123"),
+        (["case"], "Straße", "strasse"),
+        (["case"], "ΑΣ", "ας".casefold()),
+        (["number"], " 007", "7"),
+        (["number"], "+7.00", "7"),
+        (["number"], "-0", "0"),
+        (["number"], "000", "0"),
+        (["number"], "7.5", "7.5"),
+        (["number"], "7e2", "7e2"),
+        (["phone"], "+86 138-0013-8000", "13800138000"),
+        (["phone"], "0086 (138) 0013 8000", "13800138000"),
+        (["phone"], "８６１３８００１３８０００", "13800138000"),
+        (["phone"], "+49 30 901820", "4930901820"),
+        (["phone"], "0049 30 901820", "4930901820"),
+        (["id_card"], " 11010519491231002x ", "11010519491231002X"),
+        (["id_card"], "110105 19491231 002x", "11010519491231002X"),
+        (["id_card"], "110105491231002", "11010519491231002X"),
+    ],
+)
+def test_rules_by_example(rules, written, key):
+    assert person_keys(pd.DataFrame({"id": [written]}), ["id"], parse_rules(rules)) == [key]
+
+
+def test_rules_can_differ_between_columns():
+    frame = pd.DataFrame({"name": ["LI Na"], "mobile": ["+86 13800138000"]})
+    rules = parse_rules(["strip", "1:case", "2:phone"])
+    assert person_keys(frame, ["name", "mobile"], rules) == ["5:li na11:13800138000"]
+
+
+def test_rows_without_a_complete_id_are_counted_and_dropped():
+    frame = pd.DataFrame({"a": ["1", None, "  ", "2", np.nan, "3"], "b": [1.0, 2.0, 3.0, np.nan, 5.0, 6.0]})
+    people = find_people(frame, ["a", "b"], DEFAULT, "error", "hospital's table")
+    assert people.counts == {"rows": 6, "missing": 4, "duplicates": 0, "people": 2}
+    assert people.rows.tolist() == [0, 5]
+
+
+@given(st.lists(st.one_of(st.none(), st.sampled_from("abcde")), max_size=30), st.sampled_from(["first", "last"]))
+def test_duplicates_are_resolved_as_pandas_resolves_them(cells, rule):
+    frame = pd.DataFrame({"id": pd.Series(cells, dtype=object)})
+    people = find_people(frame, ["id"], DEFAULT, rule, "table")
+    expected = frame.dropna().drop_duplicates(keep=rule)
+    assert people.rows.tolist() == expected.index.tolist()
+    assert people.keys == expected["id"].tolist()
+    assert people.counts["missing"] + people.counts["duplicates"] + people.counts["people"] == len(cells)
+
+
+def test_duplicates_are_found_after_normalisation_and_refused_with_counts_only():
+    frame = pd.DataFrame({"id": ["ab", " ab", "ＡＢ", "cd", "cd ", "ef"]})
+    expected = r"^hospital's table: 2 ID\(s\) stand in more than one row, 4 rows in all\. Set duplicates to first"
+    with pytest.raises(ComponentError, match=expected) as caught:
+        find_people(frame, ["id"], DEFAULT, "error", "hospital's table")
+    assert "ab" not in str(caught.value).replace("table", "")
+
+
+def test_floats_that_have_lost_digits_are_refused():
+    frame = pd.DataFrame({"card": [1.1010519491231002e17, 12.0, np.nan, np.inf]})
+    with pytest.raises(ComponentError, match=r"'card' is stored as float64, which cannot hold 1 of its numbers"):
+        find_people(frame, ["card"], DEFAULT, "error", "hospital's table")
+    narrow = pd.DataFrame({"card": np.array([2.0**24], dtype=np.float32)})
+    with pytest.raises(ComponentError, match="stored as float32"):
+        find_people(narrow, ["card"], DEFAULT, "error", "hospital's table")
+
+
+def test_an_empty_table_has_no_people():
+    people = find_people(pd.DataFrame({"id": pd.Series([], dtype=object)}), ["id"], DEFAULT, "error", "table")
+    assert people.keys == []
+    assert people.rows.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        (["upper"], "'upper' is not one of strip, spaces, width"),
+        (["0:case"], "'0' in '0:case' is not an ID column's position"),
+        (["person:case"], "'person' in 'person:case' is not an ID column's position"),
+        (["phone", "2:id_card"], "cannot be both a phone number and an id_card"),
+    ],
+)
+def test_rules_that_make_no_sense_are_refused(entries, message):
+    with pytest.raises(ComponentError, match=message):
+        parse_rules(entries)
+
+
+def test_a_rule_beyond_the_last_column_is_refused():
+    with pytest.raises(ComponentError, match=r"normalise names ID column 3, but the people are told apart by 2"):
+        parse_rules(["3:case"]).require_positions(2)
