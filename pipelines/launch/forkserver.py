@@ -15,6 +15,9 @@ def context() -> ForkServerContext:
     """The multiprocessing context party processes come from. The first call starts the server (quietly)."""
     made = multiprocessing.get_context("forkserver")
     made.set_forkserver_preload(_PRELOAD)
+    # The SPU's matrix products use OpenMP threads that spin while they wait for each other. Three parties on two cores
+    # then need 30 times as long for a product; this must be set before the library is loaded.
+    os.environ.setdefault("OMP_THREAD_LIMIT", "1")
     with _quiet():
         forkserver.ensure_running()
     return made
