@@ -6,6 +6,7 @@ dict of numpy arrays, in a single `.npz` file whose entry ``__json__`` holds the
 
 import io
 import json
+import zipfile
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,14 +22,33 @@ _JSON = "__json__"
 
 
 def pack(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
-    """One party's part as bytes. Arrays of objects are refused: they would need pickle."""
+    """One party's part as bytes, the same bytes for the same part; `numpy.load` reads them.
+
+    Raises:
+        ComponentError: an array of objects, which would need pickle, or of a type that numpy does not know by name
+            (bfloat16 comes back as raw bytes).
+    """
     for name, array in arrays.items():
-        if np.asarray(array).dtype.hasobject:
-            raise ComponentError(f"array '{name}' holds objects; only numbers and fixed-width strings are stored.")
+        dtype = np.asarray(array).dtype
+        if dtype.hasobject or dtype.kind == "V" or name == _JSON:
+            raise ComponentError(
+                f"array '{name}' of type {dtype} cannot be stored: only numbers and fixed-width strings can."
+            )
+    text = np.frombuffer(json.dumps(document, sort_keys=True, default=_plain).encode(), dtype=np.uint8)
     sink = io.BytesIO()
-    text = np.frombuffer(json.dumps(document, sort_keys=True).encode(), dtype=np.uint8)
-    np.savez_compressed(sink, **{_JSON: text, **{name: np.asarray(value) for name, value in arrays.items()}})
+    # Not `np.savez`: it takes the arrays as keyword arguments, where one cannot be called `file`.
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, value in {_JSON: text, **arrays}.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.save(entry, np.asanyarray(value), allow_pickle=False)
     return sink.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    """numpy's scalars as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a {type(value).__name__} cannot stand in a JSON document")
 
 
 def unpack(raw: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -69,16 +89,27 @@ def write_object(
 def read_object(
     ctx: Context, stored: DistData, kind: str, parties: Iterable[str] | None = None
 ) -> tuple[dict[str, Any], dict[str, PYUObject]]:
-    """Public metadata, and per party its ``(document, arrays)`` as a device object at that party."""
+    """Public metadata, and per party its ``(document, arrays)`` as a device object at that party.
+
+    Args:
+        parties: whose parts are needed; None for all there are.
+
+    Raises:
+        ComponentError: the object is of another kind, or has no part for one of ``parties``.
+    """
     file = ObjectFile.from_distdata(stored)
     if file.type != kind:
         raise ComponentError(f"expected an object of type '{kind}', got '{file.type}'.")
+    held = [ref.party for ref in file.data_refs]
+    wanted = held if parties is None else list(parties)
+    lacking = [party for party in wanted if party not in held]
+    if lacking:
+        raise ComponentError(f"the '{kind}' has no part for {', '.join(lacking)}; it was made for {', '.join(held)}.")
     storage = ctx.storage
 
     def load(uri: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         with storage.get_reader(uri) as reader:
             return unpack(reader.read())
 
-    wanted = None if parties is None else set(parties)
-    refs = [ref for ref in file.data_refs if wanted is None or ref.party in wanted]
-    return file.public_info, {ref.party: run_on(ref.party, load, ref.uri) for ref in refs}
+    refs = {ref.party: ref.uri for ref in file.data_refs}
+    return file.public_info, {party: run_on(party, load, refs[party]) for party in held if party in wanted}

@@ -8,6 +8,7 @@ are, cell values included, so nothing unguarded may run on a PYU.
 import functools
 import logging
 import secrets
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -28,12 +29,19 @@ def guarded(party: str, fn: Callable[..., Any]) -> Callable[..., Any]:
             return fn(*args, **kwargs)
         except (ComponentError, InternalError):
             raise
-        except BaseException:
+        except BaseException as error:
             reference = secrets.token_hex(4)
-            log.exception("internal error %s in %s", reference, getattr(fn, "__qualname__", fn))
+            _log(error, reference, getattr(fn, "__qualname__", repr(fn)))
         raise InternalError(party, reference)
 
     return call
+
+
+def _log(error: BaseException, reference: str, name: str) -> None:
+    """Where it happened and the kind of error. Its text often quotes a cell: that is written at level DEBUG only."""
+    stack = "".join(traceback.format_tb(error.__traceback__))
+    log.error("internal error %s in %s: %s\n%s", reference, name, type(error).__name__, stack)
+    log.debug("internal error %s in full", reference, exc_info=error)
 
 
 def run_on(party: str, fn: Callable[..., Any], *args: Any, returns: int = 1) -> Any:

@@ -20,16 +20,38 @@ class ReportBuilder:
         self._reporter = Reporter(name, desc)
 
     def values(self, name: str, values: Mapping[str, Scalar], desc: str = "") -> "ReportBuilder":
-        """A tab of named scalars."""
-        self._reporter.add_tab(Reporter.build_descriptions(dict(values), name, desc), name=name, desc=desc)
+        """A tab of named scalars, numpy's among them. SecretFlow carries floats with 32 bits."""
+        plain = {key: _plain(value) for key, value in values.items()}
+        self._reporter.add_tab(Reporter.build_descriptions(plain, name, desc), name=name, desc=desc)
         return self
 
     def table(self, name: str, columns: Mapping[str, Sequence[Scalar]], desc: str = "") -> "ReportBuilder":
-        """A tab with a table; every column has the same, non-zero length."""
-        data = {key: list(column) for key, column in columns.items()}
-        if data and len(next(iter(data.values()))):
+        """A tab with a table; every column has the same length, and a table without rows is left out.
+
+        Raises:
+            ValueError: columns of different lengths.
+        """
+        lengths = {key: len(column) for key, column in columns.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"table '{name}': columns of different lengths, {lengths}.")
+        if any(lengths.values()):
+            data = {key: _one_type(column) for key, column in columns.items()}
             self._reporter.add_tab(Reporter.build_table(data, name, desc), name=name, desc=desc)
         return self
 
     def write(self, output: Output) -> None:
         output.data = self._reporter.to_distdata()
+
+
+def _plain(value: Scalar) -> Scalar:
+    """numpy's scalars as Python's: SecretFlow looks at the type."""
+    item = getattr(value, "item", None)
+    return item() if item is not None else value
+
+
+def _one_type(column: Sequence[Scalar]) -> list[Scalar]:
+    """SecretFlow takes a column's type from its first cell: whole numbers among floats become floats."""
+    cells = [_plain(value) for value in column]
+    if any(isinstance(cell, float) for cell in cells):
+        return [float(cell) if isinstance(cell, int) else cell for cell in cells]
+    return cells

@@ -1,6 +1,7 @@
 """Public schemas of frames that live at parties."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from secretflow.component.core import VTableField, VTableFieldKind, VTableSchema, VTableUtils
@@ -35,4 +36,9 @@ def names_of_kind(schema: VTableSchema, kind: str) -> list[str]:
 
 def column_types(frame: pd.DataFrame) -> dict[str, str]:
     """Per column the name of its SecretFlow field type."""
-    return {str(name): str(VTableUtils.from_dtype(dtype)) for name, dtype in frame.dtypes.items()}
+    return {str(name): str(VTableUtils.from_dtype(_numpy(dtype))) for name, dtype in frame.dtypes.items()}
+
+
+def _numpy(dtype: Any) -> Any:
+    """The numpy type under a pandas type with missing cells, such as ``Int64`` of IDs."""
+    return getattr(dtype, "numpy_dtype", dtype)

@@ -3,34 +3,53 @@
 import io
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.orc as pa_orc
-from secretflow.component.core import Context, Output, VTable, VTableFormat, VTableParty, VTableSchema
+from secretflow.component.core import (
+    Context,
+    Output,
+    VTable,
+    VTableFieldKind,
+    VTableFormat,
+    VTableParty,
+    VTableSchema,
+)
 from secretflow.component.core.dist_data.vtable_utils import VTableUtils
 from secretflow.device import PYUObject
 
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.errors import ComponentError
 
+_STORED_AS = {
+    pa.uint8(): pa.int16(),
+    pa.uint16(): pa.int32(),
+    pa.uint32(): pa.int64(),
+    pa.uint64(): pa.int64(),
+}
+"""ORC has no unsigned types; readers cast back, SecretFlow's as well as ours."""
+
 
 def read_frame(ctx: Context, part: VTableParty) -> PYUObject:
-    """One party's part of a table as a pandas frame at that party, columns in schema order."""
-    storage, uri, fmt, names = ctx.storage, part.uri, part.format, part.columns
-    nulls = list(part.null_strs or [])
-    schema = VTableUtils.to_arrow_schema(part.schema)
+    """One party's part of a table as a pandas frame at that party, columns in schema order.
+
+    Whole numbers with missing cells become float64, as is usual in pandas; ID columns keep their exact digits and
+    become ``Int64`` instead.
+
+    Raises:
+        ComponentError: at the party, where its file is not there, lacks columns, or holds other types than it should.
+    """
+    storage = ctx.storage
 
     def load() -> pd.DataFrame:
-        with storage.get_reader(uri) as reader:
-            raw = reader.read()
-        if fmt == str(VTableFormat.CSV):
-            types = {field.name: field.type for field in schema}
-            options = pa_csv.ConvertOptions(column_types=types, null_values=["", *nulls], include_columns=names)
-            table = pa_csv.read_csv(io.BytesIO(raw), convert_options=options)
-        else:
-            table = pa_orc.ORCFile(io.BytesIO(raw)).read(columns=names)
-        return table.select(names).to_pandas()
+        try:
+            with storage.get_reader(part.uri) as reader:
+                raw = reader.read()
+        except FileNotFoundError:
+            raise ComponentError(f"{part.party}'s storage has no file '{part.uri}' for this table.") from None
+        return frame_of(raw, part)
 
     return run_on(part.party, load)
 
@@ -44,17 +63,14 @@ def write_table(
     """Store one frame per party under ``output`` and describe them; returns the row count, which becomes public.
 
     Raises:
-        ComponentError: the parties' row counts differ.
+        ComponentError: the parties' row counts differ; at a party, where cells do not fit the schema's types.
     """
     storage, uri = ctx.storage, output.uri
 
     def store(frame: pd.DataFrame, schema: VTableSchema) -> int:
-        table = pa.Table.from_pandas(frame[schema.names], preserve_index=False)
-        table = table.cast(VTableUtils.to_arrow_schema(schema))
-        sink = pa.BufferOutputStream()
-        pa_orc.write_table(table, sink)
+        raw = bytes_of(frame, schema)
         with storage.get_writer(uri) as writer:
-            writer.write(sink.getvalue().to_pybytes())
+            writer.write(raw)
         return len(frame)
 
     counts = publish({party: run_on(party, store, frame, schemas[party]) for party, frame in frames.items()})
@@ -68,3 +84,91 @@ def write_table(
     }
     output.data = VTable(name=uri, parties=parts, line_count=rows).to_distdata()
     return rows
+
+
+def frame_of(raw: bytes, part: VTableParty) -> pd.DataFrame:
+    """A party's file as a frame; see `read_frame`."""
+    schema = _arrow_schema(part.schema)
+    table = _from_csv(raw, part, schema) if part.format == str(VTableFormat.CSV) else _from_orc(raw, part)
+    columns = {name: _fit(table[name], schema.field(name), part.party) for name in part.columns}
+    frame = pa.table(columns).to_pandas()
+    for name, kind in part.kinds.items():
+        if kind == VTableFieldKind.ID and pa.types.is_integer(columns[name].type) and columns[name].null_count:
+            frame[name] = _exact(columns[name])
+    return frame
+
+
+def bytes_of(frame: pd.DataFrame, schema: VTableSchema) -> bytes:
+    """``frame``'s columns as an ORC file, in the order and with the types of ``schema``."""
+    columns = {}
+    for field in _arrow_schema(schema):
+        try:
+            found = pa.chunked_array(pa.Array.from_pandas(frame[field.name]))
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            raise ComponentError(f"column '{field.name}' mixes types; it should be {field.type} throughout.") from None
+        wanted = pa.field(field.name, _STORED_AS.get(field.type, field.type))
+        columns[field.name] = _fit(found, wanted, "the table")
+    sink = pa.BufferOutputStream()
+    pa_orc.write_table(pa.table(columns), sink)
+    stored: bytes = sink.getvalue().to_pybytes()
+    return stored
+
+
+def _arrow_schema(schema: VTableSchema) -> pa.Schema:
+    found = VTableUtils.to_arrow_schema(schema)
+    half = [field.name for field in found if field.type == pa.float16()]
+    if half:
+        raise ComponentError(f"column(s) {', '.join(half)} are float16, which table files cannot hold; use float32.")
+    return found
+
+
+def _from_csv(raw: bytes, part: VTableParty, schema: pa.Schema) -> pa.Table:
+    options = pa_csv.ConvertOptions(
+        column_types={field.name: field.type for field in schema},
+        null_values=["", *(part.null_strs or [])],
+        strings_can_be_null=True,
+        include_columns=part.columns,
+    )
+    try:
+        return pa_csv.read_csv(io.BytesIO(raw), convert_options=options)
+    except KeyError:
+        raise _lacking(part) from None
+    except pa.ArrowInvalid as error:
+        # pyarrow quotes the cell; where it stands is all that may be said.
+        where = next((word.strip(":#") for word in str(error).split() if word.startswith("#")), "")
+        column = f" in column {int(where) + 1} of the file" if where.isdigit() else ""
+        raise ComponentError(
+            f"{part.party}'s CSV file for this table has cells{column} that are not of the type its schema says."
+        ) from None
+
+
+def _from_orc(raw: bytes, part: VTableParty) -> pa.Table:
+    file = pa_orc.ORCFile(io.BytesIO(raw))
+    if not set(part.columns) <= set(file.schema.names):
+        raise _lacking(part)
+    return file.read(columns=part.columns)
+
+
+def _lacking(part: VTableParty) -> ComponentError:
+    columns = ", ".join(part.columns)
+    return ComponentError(f"{part.party}'s file for this table lacks columns of its schema, which are {columns}.")
+
+
+def _fit(column: pa.ChunkedArray, field: pa.Field, whose: str) -> pa.ChunkedArray:
+    """``column`` as ``field``'s type, without losing anything."""
+    if column.type == field.type:
+        return column
+    try:
+        return column.cast(field.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        # The library's own message quotes a cell.
+        raise ComponentError(
+            f"column '{field.name}' of {whose} is {column.type} and has cells that do not fit {field.type}."
+        ) from None
+
+
+def _exact(column: pa.ChunkedArray) -> pd.Series:
+    """Whole numbers with missing cells, to the last digit."""
+    values = column.cast(pa.int64()).combine_chunks()
+    missing = values.is_null().to_numpy(zero_copy_only=False)
+    return pd.Series(pd.arrays.IntegerArray(values.fill_null(0).to_numpy().astype(np.int64), missing))
