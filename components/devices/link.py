@@ -2,8 +2,8 @@
 
 Its addresses come from VeilFlow's context, which reserves some for every pair of parties. Under SecretFlow's
 `comp_eval` they come from the cluster's SPU devices: the one over exactly these two parties, or else any that holds
-both. The latter is safe only as long as no SPU of that device is running, so a component that opens a pair link must
-not make an SPU.
+both (Kuscia gives addresses to one SPU only). The latter is safe only as long as no SPU of that device is running, so a
+component that opens a pair link must not make an SPU.
 """
 
 import re
@@ -22,15 +22,9 @@ CONNECT_SECONDS = 60
 SEND_RETRIES = 10
 _RETRY_MS = 100
 _RETRY_STEP_MS = 200
-_INT_OPTIONS = (
-    "connect_retry_times",
-    "connect_retry_interval_ms",
-    "recv_timeout_ms",
-    "http_timeout_ms",
-    "http_max_payload_size",
-    "throttle_window_size",
-)
+_INT_OPTIONS = ("recv_timeout_ms", "http_timeout_ms", "http_max_payload_size", "throttle_window_size")
 _TEXT_OPTIONS = ("brpc_channel_protocol", "brpc_channel_connection_type")
+"""What an operator may set (SPU's ``link_desc``). How often to try connecting is ours: see `link_description`."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +69,7 @@ def pair_route(ctx: Context, one: str, other: str) -> PairRoute:
 
 
 def link_description(route: PairRoute, name: str, recv_seconds: int) -> Any:
-    """yacl's description of the link; an operator's own options win over ours."""
+    """yacl's description of the link; an operator's own time limits and channel settings win over ours."""
     desc = yacl.Desc()
     desc.id = name
     # A lost message is sent again after 0.1 s, 0.3 s, ...; yacl's default is 1, 3 and 5 s. An attempt to connect is
@@ -84,12 +78,9 @@ def link_description(route: PairRoute, name: str, recv_seconds: int) -> Any:
     desc.retry_opts.retry_interval_ms = _RETRY_MS
     desc.retry_opts.retry_interval_incr_ms = _RETRY_STEP_MS
     attempt_ms = SEND_RETRIES * _RETRY_MS + SEND_RETRIES * (SEND_RETRIES - 1) // 2 * _RETRY_STEP_MS
-    ours = {
-        "recv_timeout_ms": recv_seconds * 1000,
-        "http_timeout_ms": 120 * 1000,
-        "connect_retry_times": max(1, CONNECT_SECONDS * 1000 // attempt_ms),
-        "connect_retry_interval_ms": _RETRY_MS,
-    }
+    desc.connect_retry_times = max(1, CONNECT_SECONDS * 1000 // attempt_ms)
+    desc.connect_retry_interval_ms = _RETRY_MS
+    ours = {"recv_timeout_ms": recv_seconds * 1000, "http_timeout_ms": 120 * 1000}
     for option, value in {**ours, **route.options}.items():
         if option in _INT_OPTIONS:
             setattr(desc, option, int(value))

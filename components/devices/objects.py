@@ -70,7 +70,8 @@ def write_object(
     """Store ``parts`` (each a ``(document, arrays)`` pair at its party) under ``output``.
 
     Args:
-        kind: the DistData type, e.g. ``vf.rule.scale``.
+        kind: the DistData type, e.g. ``sf.rule.vf_scale``. Kuscia moves only what begins with ``sf.rule`` or
+            ``sf.model`` between its steps.
         public: JSON-able metadata that every party may see.
     """
     storage, uri = ctx.storage, output.uri

@@ -10,7 +10,7 @@ from veilflow.components.errors import ComponentError
 from veilflow.components.vertical.split.model import SplitModel
 from veilflow.components.vertical.split.roster import Roster
 
-MODEL_KIND = "vf.model.split"
+MODEL_KIND = "sf.model.vf_split"
 """Object type of the bundle."""
 
 VERSION = 1
