@@ -157,3 +157,9 @@ def parties(tmp_path_factory):
     started = Parties(tmp_path_factory.mktemp("embedding"))
     yield started
     started.close()
+
+
+@pytest.fixture
+def tested_spu():
+    """The SPU description that these tests run on."""
+    return SPU
