@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from veilflow.components.claims import ALL, Artifact, Claims, Disclosure, NodeView
 from veilflow.components.errors import ComponentError
 from veilflow.components.vertical.split.declare import Declaration
-from veilflow.components.vertical.split.settings import PER_EXAMPLE, SUMMED
+from veilflow.components.vertical.split.settings import PER_EXAMPLE, SUMMED, Optimiser, Settings
 
 LABEL_LEAK_AUC = "1.00"
 """AUC of the cosine attack on per-example gradients, measured on breast-cancer rows (tests hold it to this)."""
@@ -64,9 +64,10 @@ class SplitTrainClaims(Claims):
             ).check()
         except ComponentError as problem:
             found.append(str(problem))
-        batch, minimum = params.get("batch_size"), params.get("minimum_batch")
-        if isinstance(batch, int) and isinstance(minimum, int) and batch < minimum:
-            found.append(f"batch_size is {batch}, below minimum_batch {minimum}; raise the one or lower the other.")
+        try:
+            _settings(node).check()
+        except ComponentError as problem:
+            found.append(str(problem))
         table = node.one("table")
         if table is not None and len(table.parties) == 1:
             found.append(f"'table' lies at {table.parties[0]} only; split learning needs features at two parties.")
@@ -77,7 +78,7 @@ class SplitTrainClaims(Claims):
     def _summed(
         self, node: NodeView, holders: tuple[str, ...], keeper: tuple[str, ...], others: tuple[str, ...]
     ) -> list[Disclosure]:
-        clip, noise = node.params.get("clip", 1.0), node.params.get("noise", 0.0)
+        clip, noise = node.params.get("clip", 2.0), node.params.get("noise", 1.0)
         protected = (
             f"each row's part clipped to L2 norm {clip}; every other holder adds Gaussian noise of {noise} x {clip}"
             if noise
@@ -143,6 +144,21 @@ class SplitPredictClaims(Claims):
             about = tuple(p for p in model.parties if p != model.label_party)
             lines.append(Disclosure((model.label_party,), "the embedding of every row, and its score", about, note))
         return lines
+
+
+def _settings(node: NodeView) -> Settings:
+    """What of the settings can be checked before a run; the optimisers have nothing to check."""
+    given, optimiser = node.params, Optimiser("adam", 0.01)
+    return Settings(
+        release=_release(node),
+        epochs=1,
+        batch=int(given.get("batch_size", 512)),
+        minimum_batch=int(given.get("minimum_batch", 32)),
+        clip=float(given.get("clip", 2.0)),
+        noise=float(given.get("noise", 1.0)),
+        bottom_optimiser=optimiser,
+        top_optimiser=optimiser,
+    )
 
 
 def _release(node: NodeView) -> str:

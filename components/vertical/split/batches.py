@@ -18,12 +18,8 @@ def batch_size(rows: int, wanted: int, minimum: int) -> int:
     a sum over few rows says more about each of them.
 
     Raises:
-        ComponentError: fewer rows than ``minimum``, or a ``wanted`` below it.
+        ComponentError: fewer rows than ``minimum``.
     """
-    if wanted < minimum:
-        raise ComponentError(
-            f"batch_size is {wanted}, below minimum_batch {minimum}; raise the one or lower the other."
-        )
     if rows < minimum:
         raise ComponentError(
             f"{rows} row(s) cannot fill a batch of at least {minimum}; bring more rows or lower minimum_batch "

@@ -77,7 +77,7 @@ _NUDGE = 2.0**-16
 
 
 def _inverse_root() -> tuple[float, float, float, float]:
-    """``(a, r, s, q)``: a (v - r)((v - s)**2 + q) is at most (v / _SHRINK)**-0.5 on _SHRINK * [1, 4), and 1.8 % less."""
+    """``(a, r, s, q)``: a (v - r)((v - s)**2 + q) is at most (v / _SHRINK)**-0.5 on _SHRINK * [1, 4), within 1.8 %."""
     v = _SHRINK * np.linspace(1, 4, 8001)
     exact = (v / _SHRINK) ** -0.5
     cubic = _fit(v, exact, 3).convert(kind=Polynomial)

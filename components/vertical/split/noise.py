@@ -12,7 +12,7 @@ import numpy as np
 def gaussian(size: int, deviation: float) -> np.ndarray:
     """``size`` draws of N(0, deviation**2) from the operating system's randomness, float32.
 
-    The ring rounds them to 2**-18; keep ``deviation`` above 2**-12, or the rounding shows.
+    The ring rounds them to 2**-18: `settings.MIN_DEVIATION` keeps the noise far above that.
     """
     rng = np.random.default_rng(secrets.randbits(128))
     return rng.normal(0.0, deviation, size).astype(np.float32) if deviation > 0 else np.zeros(size, np.float32)

@@ -10,12 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from veilflow.components.errors import ComponentError
 from veilflow.components.vertical.split.bottom import trace_dense, unpack_gradient
 from veilflow.components.vertical.split.bundle import Part
 from veilflow.components.vertical.split.model import Bottom, Dense
 from veilflow.components.vertical.split.network import network
 from veilflow.components.vertical.split.noise import gaussian
 from veilflow.components.vertical.split.settings import Optimiser
+
+MAX_EMBEDDING = 1024.0
+"""Largest embedding value that is infed; with standardised features they are around 1."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +57,23 @@ def step_feeds(
     if isinstance(owner.bottom, Dense):
         traced = trace_dense(owner.bottom, clip)(owner.params, owner.x[rows])
         feeds = {f"{party}/{name}": np.asarray(value) for name, value in traced.items()}
+        require_in_range(feeds[f"{party}/embedding"])
     if owner.label is not None:
         feeds["label"] = owner.label[rows]
     return feeds | {name: gaussian(length, deviation) for name, (length, deviation) in noise.items()}
+
+
+def require_in_range(embedding: np.ndarray) -> None:
+    """Refuse embeddings that the SPU's 64-bit fixed point could not multiply without a silent overflow.
+
+    Raises:
+        ComponentError: one of them is too large, or not a number.
+    """
+    if not np.all(np.abs(embedding) <= MAX_EMBEDDING):
+        raise ComponentError(
+            f"a bottom gives values beyond {MAX_EMBEDDING:g}, too large for the SPU's fixed point. "
+            "Scale the features (data/scale) or lower learning_rate."
+        )
 
 
 def apply_opened(owner: Owner, flat: np.ndarray, rows: int) -> Owner:

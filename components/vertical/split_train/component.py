@@ -101,18 +101,18 @@ class SplitTrain(Component):
     )
     clip: float = Field.attr(
         desc="summed: L2 bound of one row's part in a bottom's gradient.",
-        default=1.0,
+        default=2.0,
         bound_limit=Interval.closed(0.01, 100),
     )
     noise: float = Field.attr(
         desc="summed: standard deviation, in units of clip, of the noise every other data holder adds to a gradient.",
-        default=0.5,
+        default=1.0,
         bound_limit=Interval.closed(0, 1000),
     )
     optimiser: str = Field.attr(desc="For the bottoms.", default="adam", choices=list(BOTTOM_OPTIMISERS))
-    learning_rate: float = Field.attr(desc="For the bottoms.", default=0.01, bound_limit=Interval.open(0, 10))
+    learning_rate: float = Field.attr(desc="For the bottoms.", default=0.02, bound_limit=Interval.open(0, 10))
     top_optimiser: str = Field.attr(desc="For the top model.", default="momentum", choices=list(TOP_OPTIMISERS))
-    top_learning_rate: float = Field.attr(desc="For the top model.", default=0.1, bound_limit=Interval.open(0, 10))
+    top_learning_rate: float = Field.attr(desc="For the top model.", default=0.05, bound_limit=Interval.open(0, 10))
     patience: int = Field.attr(
         desc="Stop after so many epochs without a better loss (on valid, if given) and keep the best; 0: never.",
         default=0,
@@ -136,6 +136,7 @@ class SplitTrain(Component):
         source = VTable.from_distdata(self.table)
         roster = table_roster(source)
         settings, model = self._settings(), declare(self._declaration(), roster)
+        settings.check()
         rows, data = read_data(ctx, source, roster)
         size = batch_size(rows, settings.batch, settings.minimum_batch)
         validation = self._validation(ctx, roster)

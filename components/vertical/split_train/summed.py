@@ -24,6 +24,7 @@ from veilflow.components.vertical.split.owner import (
     embed,
     make_owner,
     owner_part,
+    require_in_range,
     restore_owner,
     step_feeds,
 )
@@ -194,7 +195,9 @@ def secret_logits(
         def embedded(parameters: Any, x: np.ndarray) -> list[bytes]:
             part = x[start : start + chunk]
             filled = np.concatenate([part, np.zeros((chunk - len(part), x.shape[1]), x.dtype)])
-            return share({f"{party}/embedding": embed(bottom, parameters, filled)})
+            embedding = embed(bottom, parameters, filled)
+            require_in_range(embedding)
+            return share({f"{party}/embedding": embedding})
 
         found: list[Any] = run_on(party, embedded, params[party], features[party], returns=machine.world)
         return found
