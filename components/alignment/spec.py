@@ -23,6 +23,9 @@ IMPLIED: Mapping[str, tuple[str, ...]] = {
 }
 """Rules that make sense only after others; those are applied as well."""
 
+FORMS = frozenset({"number", "phone", "id_card"})
+"""Rules that say what kind of ID a column holds: one of them at most."""
+
 DUPLICATES: Mapping[str, str] = {
     "error": "stop, with the counts",
     "first": "keep the first row of each person",
@@ -66,7 +69,7 @@ def parse_rules(entries: Sequence[str]) -> IdRules:
     """``["strip", "2:phone"]`` as rules: for every ID column, or for the second only.
 
     Raises:
-        ComponentError: an unknown rule, a position that is no number from 1 on, or phone and id_card together.
+        ComponentError: an unknown rule, a position that is no number from 1 on, or two of `FORMS` for one column.
     """
     everywhere: set[str] = set()
     at: dict[int, set[str]] = {}
@@ -82,6 +85,7 @@ def parse_rules(entries: Sequence[str]) -> IdRules:
             raise ComponentError(f"normalise: '{place}' in '{entry}' is not an ID column's position, counted from 1.")
     rules = IdRules(frozenset(everywhere), {position: frozenset(found) for position, found in at.items()})
     for position in (-1, *rules.at):  # -1: the columns without rules of their own
-        if {"phone", "id_card"} <= rules.of_column(position):
-            raise ComponentError("normalise: one ID column cannot be both a phone number and an id_card.")
+        forms = sorted(FORMS & rules.of_column(position))
+        if len(forms) > 1:
+            raise ComponentError(f"normalise: one ID column cannot be {' and '.join(forms)} at once; choose one.")
     return rules

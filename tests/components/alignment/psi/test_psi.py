@@ -163,7 +163,7 @@ def test_any_text_is_matched_exactly(veilflow_cluster, left, right, protocol):
     params = {"protocol": protocol, "normalise": ["strip"], "duplicates": "first", "allow_empty": True}
     result = veilflow_cluster.call(align, *tables, params)
     stripped = [{**table, "id": [cell.strip() or None for cell in table["id"]]} for table in tables]
-    kept = [pd.DataFrame(table).dropna().drop_duplicates("id") for table in stripped]
+    kept = [pd.DataFrame(table, dtype=object).dropna().drop_duplicates("id") for table in stripped]
     expected = kept[0].merge(kept[1], on="id")
     found = [result[party]["part"] for party in HOLDERS]
     assert Counter(zip(found[0]["age"], found[1]["claims"], strict=True)) == Counter(
