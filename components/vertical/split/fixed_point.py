@@ -130,14 +130,19 @@ def clip_factor(norm_sq: Array) -> Array:
     return (root * inverse + (1 + outside)).reshape(shape)
 
 
+NORM_SCALE = 2.0**9
+"""`row_square_sums` is this many times the squared norm: small norms keep nine more bits."""
+
+
 def row_square_sums(x: Array, widths: Sequence[int]) -> Array:
-    """Squared norms of each row of side-by-side blocks: shape (blocks, rows).
+    """NORM_SCALE times the squared norms of each row of side-by-side blocks: shape (blocks, rows).
 
     The squares are summed as integers and rounded once per row instead of once per entry.
-    Fixed point: a block's squared norm must stay below 2**27. Only means something on an SPU.
+    Fixed point: a block's squared norm must stay below 2**16; beyond, rounding fails at random. Only means something
+    on an SPU.
     """
     raw = lax.bitcast_convert_type(x, jnp.int32)
-    squares = raw * raw
+    squares = raw * raw  # 36 fraction bits
     ends = np.cumsum(widths)
     sums = [squares[:, end - width : end].sum(axis=1) for end, width in zip(ends, widths, strict=True)]
-    return lax.bitcast_convert_type(jnp.stack(sums), jnp.float32) * 2.0**-FRACTION_BITS
+    return lax.bitcast_convert_type(jnp.stack(sums), jnp.float32) * (NORM_SCALE / 2.0**FRACTION_BITS)

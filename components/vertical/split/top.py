@@ -85,8 +85,8 @@ def backward(layers: Sequence[Layer], run: Forward, error: Array) -> tuple[Backw
     deltas, weights = [delta], [weight]
     for number in range(len(layers) - 1, 0, -1):
         kernel = layers[number][0]
-        if kernel.shape[1] == 1 and weight is None:
-            # A single output unit: its weights scale the columns of what follows, the rows all carry the same error.
+        if number == len(layers) - 1:
+            # The single output unit: its weights scale the columns of what follows, the rows all carry the same error.
             shape = (error.shape[0], kernel.shape[0])
             delta, weight = _through(jnp.broadcast_to(error[:, None], shape), run.slopes[number - 1]), kernel[:, 0]
         else:
