@@ -20,7 +20,7 @@ from spu import libspu
 
 from veilflow.components.devices.pyu import guarded
 from veilflow.components.devices.secret_shares import frame, public, unframe
-from veilflow.components.errors import ComponentError
+from veilflow.components.errors import ComponentError, InternalError
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,36 @@ class SecretProgram:
 
 
 def _guard(method: Callable[..., Any]) -> Callable[..., Any]:
+    """``method`` with errors that may travel; after the first one every later call raises it again.
+
+    Nobody waits for a call that opens nothing. Without this, a rank whose program failed would go on with old values.
+    """
+
     @functools.wraps(method)
     def call(self: "SecretRuntime", *args: Any) -> Any:
-        return guarded(self.party, functools.partial(method, self))(*args)
+        if self.failure is not None:
+            raise self.failure
+        try:
+            return guarded(self.party, functools.partial(method, self))(*args)
+        except (ComponentError, InternalError) as error:
+            self.failure = error
+            raise
 
     return call
+
+
+def require_same_spu(party: str, stored: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """Refuse shares that another SPU made: they would be read as other numbers.
+
+    Raises:
+        ComponentError: another rank, number of parties or runtime configuration.
+    """
+    wrong = [key for key in ("rank", "world", "runtime") if stored.get(key) != here[key]]
+    if wrong:
+        raise ComponentError(
+            f"the stored shares at {party} were made by an SPU with another {', '.join(wrong)}; "
+            "use an SPU with the same parties, protocol and fixed point as in training."
+        )
 
 
 class SecretRuntime:
@@ -55,6 +80,7 @@ class SecretRuntime:
 
     def __init__(self, device: SPURuntime, runtime: str) -> None:
         self.party: str = device.party
+        self.failure: Exception | None = None
         self._rank: int = device.rank
         self._world = len(device.cluster_def["nodes"])
         self._config = runtime
@@ -113,12 +139,7 @@ class SecretRuntime:
         """
         document, arrays = part
         here = {"rank": self._rank, "world": self._world, "runtime": json.loads(self._config)}
-        wrong = [key for key, value in here.items() if document.get(key) != value]
-        if wrong:
-            raise ComponentError(
-                f"the stored shares at {self.party} were made by an SPU with another {', '.join(wrong)}; "
-                "use an SPU with the same parties, protocol and fixed point as in training."
-            )
+        require_same_spu(self.party, document, here)
         for name in document["names"]:
             for key, each in unframe(np.asarray(arrays[f"share/{name}"]).tobytes()).items():
                 self._runtime.set_var(key, each)
@@ -132,7 +153,8 @@ class SecretRuntime:
         metas = [self._runtime.get_var_meta(name) for name in program.inputs]
         shapes = [jax.ShapeDtypeStruct(shape_spu_to_np(m.shape), dtype_spu_to_np(m.data_type)) for m in metas]
         visible = [m.visibility for m in metas]
-        signature = ", ".join(f"{s.dtype}{list(s.shape)}" for s in shapes)
+        kinds = zip(shapes, visible, strict=True)
+        signature = ", ".join(f"{v.name[4:].lower()} {s.dtype}{list(s.shape)}" for s, v in kinds)
         key = (program.name, signature)
         if key not in self._compiled:
             self._compiled[key] = self._compile(program, shapes, visible, signature)
