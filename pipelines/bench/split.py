@@ -39,13 +39,14 @@ def run(rows: int | None = None, batch: int = 512, features: int = 10, epochs: i
 
     rows = max(batch, (rows or 20 * batch) // batch * batch)
     with tempfile.TemporaryDirectory(prefix="veilflow-bench-") as folder, Simulation(Path(folder), _PARTIES) as parties:
-        results = _throughput(parties.call, rows, batch, features)
+        results = throughput(parties.call, rows, batch, features)
         for table in available(DATA):
-            results += _accuracy(parties.call, table, epochs, batch)
+            results += accuracy(parties.call, DATA, table, epochs, batch)
     return results
 
 
-def _throughput(call: Callable[..., dict[str, Any]], rows: int, batch: int, features: int) -> list[Result]:
+def throughput(call: Callable[..., dict[str, Any]], rows: int, batch: int, features: int) -> list[Result]:
+    """Speed and traffic of every release, and the baseline. ``call`` calls a function by name at every party."""
     central = central_rows_per_second(rows, batch, features)
     case = f"batch {batch}, {features}+{features} features"
     results = []
@@ -61,12 +62,13 @@ def _throughput(call: Callable[..., dict[str, Any]], rows: int, batch: int, feat
     return results
 
 
-def _accuracy(call: Callable[..., dict[str, Any]], table: str, epochs: int, batch: int) -> list[Result]:
+def accuracy(call: Callable[..., dict[str, Any]], folder: Path, table: str, epochs: int, batch: int) -> list[Result]:
+    """Test AUC of both releases on a real table, and the baseline's."""
     token = secrets.token_hex(16)
-    central = float(np.mean([central_auc(DATA, table, token, epochs, batch) for _ in range(5)]))
+    central = float(np.mean([central_auc(folder, table, token, epochs, batch) for _ in range(5)]))
     results = [Result(f"centralised, {table}, {epochs} epochs, mean of 5", "AUC", "", central)]
     for release in _RELEASES:
-        found = call(f"{_PARTY_SIDE}:accuracy", release, str(DATA), table, token, epochs, batch)
+        found = call(f"{_PARTY_SIDE}:accuracy", release, str(folder), table, token, epochs, batch)
         value = float(next(iter(found.values()))["auc"])
         results.append(Result(f"{release}, {table}, {epochs} epochs", "AUC", "", value, _CENTRAL, value / central))
     return results
