@@ -15,7 +15,7 @@ else
     echo "setup: no Python 3.10 found; asking uv for one"
     rm -rf .bootstrap
     (cd / && python3 -m venv "$OLDPWD/.bootstrap")
-    .bootstrap/bin/python -m pip install --quiet uv || {
+    .bootstrap/bin/python -m pip install -qq uv || {
         echo "setup: cannot install uv. Install Python 3.10, or set VEILFLOW_PYTHON to one, and run make again." >&2
         exit 1
     }
@@ -25,8 +25,8 @@ else
     }
 fi
 echo "setup: installing the locked packages (about 360 MB; once)"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.txt
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r requirements.txt
+.venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 .venv/bin/python -m pip check --disable-pip-version-check >/dev/null || .venv/bin/python -m pip check || true
 echo "$want" > "$stamp"
 echo "setup: ready in .venv"

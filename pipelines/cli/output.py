@@ -26,3 +26,10 @@ def show(*parts: RenderableType) -> None:
         console.print(part)
     for line in sink.getvalue().splitlines():
         click.echo(line.rstrip())
+
+
+def console() -> Console:
+    """A console for lines that appear one by one; in a pipe they are as long as they need to be."""
+    if sys.stdout.isatty():
+        return Console(highlight=False, emoji=False)
+    return Console(width=_UNLIMITED, highlight=False, emoji=False, color_system=None)

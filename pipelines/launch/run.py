@@ -9,6 +9,7 @@ from veilflow.pipelines.launch.record import RunRecorder
 from veilflow.pipelines.launch.setups import party_setup, simulation_setups
 from veilflow.pipelines.ledger import Run, write_run
 from veilflow.pipelines.party.setup import PartySetup
+from veilflow.pipelines.party.store import write_atomically
 from veilflow.pipelines.plan import make_plan
 from veilflow.pipelines.spec import load
 
@@ -61,9 +62,9 @@ def run_here(
     failure = _run(setups, run_job(file, overrides, use_cache), on_event)
     run = recorder.run(failure)
     write_run(run, out / "run.json")
-    from veilflow.pipelines.report import write_report  # matplotlib takes its time; the parties need not wait for it
+    from veilflow.pipelines.report import render  # the parties need not wait for it
 
-    write_report(run, out / "report.html")
+    write_atomically(out / "report.html", render(run))
     return run
 
 

@@ -1,0 +1,39 @@
+"""`veilflow bench`: measure, print, and write JSON."""
+
+from importlib import import_module
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from veilflow.pipelines.cli.output import console
+
+BENCHES = {
+    "overhead": "ten empty steps, three parties, from a cold start",
+    "split": "split learning against centralised JAX training",
+}
+"""Name -> what it measures; each is a module of `veilflow.pipelines.bench` with ``run(rows)``."""
+
+
+@click.command()
+@click.argument("name", type=click.Choice(list(BENCHES)))
+@click.option("--rows", type=click.IntRange(min=1), help="Rows to measure with, where the bench has rows.")
+@click.option(
+    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures to this file."
+)
+def bench(name: str, rows: int | None, json_file: Path | None) -> None:
+    """Measure NAME on this machine.
+
+    A ratio compares with the named baseline, measured in the same run: machines differ, ratios less.
+    """
+    from veilflow.pipelines.bench.result import to_json
+
+    results = import_module(f"veilflow.pipelines.bench.{name}").run(rows)
+    table = Table("case", "metric", "value", "baseline", "ratio", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for each in results:
+        ratio = "" if each.ratio is None else f"{each.ratio:.3g}"
+        table.add_row(each.case, each.metric, f"{each.value:.4g} {each.unit}", each.baseline or "", ratio)
+    console().print(table)
+    if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.write_text(to_json(name, results))

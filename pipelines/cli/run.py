@@ -1,0 +1,68 @@
+"""`veilflow run`: run a pipeline here, or one party of it."""
+
+from pathlib import Path
+
+import click
+
+from veilflow.pipelines.cli.errors import InvalidPipeline, PartyFailure
+from veilflow.pipelines.cli.options import pipeline_file, set_values
+from veilflow.pipelines.cli.output import console
+
+
+@click.command()
+@pipeline_file
+@set_values
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Output folder; runs/NAME of the pipeline by default.",
+)
+@click.option("--party", help="Run this party only, as on its own machine; needs --cluster.")
+@click.option(
+    "--cluster",
+    "cluster_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Where the parties are; without it all of them run here, in simulation.",
+)
+@click.option("--no-cache", is_flag=True, help="Run every step, also those whose inputs have not changed.")
+def run(
+    file: Path,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    party: str | None,
+    cluster_file: Path | None,
+    no_cache: bool,
+) -> None:
+    """Run FILE and write run.json and report.html.
+
+    Without --party every party of FILE runs on this machine, each in a process of its own with real cryptography.
+    """
+    from veilflow.pipelines.cluster.addresses import AddressError
+    from veilflow.pipelines.cluster.config import load_cluster
+    from veilflow.pipelines.launch.progress import RunDisplay
+    from veilflow.pipelines.launch.run import run_here
+    from veilflow.pipelines.launch.setups import SetupError
+    from veilflow.pipelines.plan import make_plan
+    from veilflow.pipelines.spec import load
+
+    if (party is None) != (cluster_file is None):
+        raise click.UsageError("--party and --cluster go together: which party this is, and where the others are.")
+    plan = make_plan(load(file, overrides))
+    folder = out or Path("runs") / plan.pipeline.name
+    screen = console()
+    where = f"as {party}" if party else f"simulation of {', '.join(plan.pipeline.parties)} on this machine"
+    screen.print(f"{plan.pipeline.name}: {len(plan.steps)} steps, {where}", highlight=False)
+    here = 1 if party else len(plan.pipeline.parties)
+    try:
+        cluster = None if cluster_file is None else load_cluster(cluster_file)
+        with RunDisplay(screen, here, [step.name for step in plan.steps]) as display:
+            done = run_here(file, folder, overrides, not no_cache, display.on_event, cluster, party)
+    except (AddressError, SetupError) as error:
+        raise InvalidPipeline(str(error)) from error
+    report = folder / "report.html"
+    if done.error is not None:
+        at = f" in step '{done.error.node}'" if done.error.node else ""
+        own = folder / (done.error.party or "") / (done.error.log or "log.txt")
+        log = f"\n  log: {own}" if own.exists() else ""
+        raise PartyFailure(f"{done.error.party} failed{at}: {done.error.message}{log}\n  report: {report}")
+    screen.print(f"done in {done.seconds:.1f} s; what each party learned is in {report}", highlight=False)
