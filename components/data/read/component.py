@@ -33,6 +33,10 @@ class ReadTable(Component):
     )
     columns: list[str] = Field.attr(desc="Features to keep; left out, all columns are kept.", default=[])
     drop: list[str] = Field.attr(desc="Columns to leave out (instead of columns).", default=[])
+    prefix: str = Field.attr(
+        desc="Put before every feature's name, where another party uses the same names: bank_ makes x0 bank_x0.",
+        default="",
+    )
     types: list[str] = Field.attr(
         desc="Declared types as column:type with int, float, bool or str; other columns are what they look like.",
         default=[],
@@ -71,6 +75,7 @@ class ReadTable(Component):
             label_above=self.label_above,
             columns=tuple(self.columns),
             drop=tuple(self.drop),
+            prefix=self.prefix,
             types=parse_pairs(self.types, TYPES, "types"),
             parse_failures=self.parse_failures,
             infinite=self.infinite,

@@ -64,16 +64,26 @@ def normalise(frame: pd.DataFrame, spec: ReadSpec, source: str) -> tuple[pd.Data
     if spec.label and spec.label_above != KEEP_LABEL:
         converted[spec.label] = _binary(converted[spec.label], spec.label_above)
     ids = list(spec.ids)
+    named = _prefixed(kinds, spec, source)
     facts = ReadFacts(
         rows_read=len(frame),
         rows=len(converted),
         incomplete_rows=incomplete,
         duplicate_ids=int(converted.duplicated(ids).sum()) if ids else 0,
         columns=tuple(
-            _fact(converted[name], kind, unreadable[name], infinite.get(name, 0)) for name, kind in kinds.items()
+            _fact(converted[name].rename(named[name]), kind, unreadable[name], infinite.get(name, 0))
+            for name, kind in kinds.items()
         ),
     )
-    return converted, facts
+    return converted.rename(columns=named), facts
+
+
+def _prefixed(kinds: dict[str, str], spec: ReadSpec, source: str) -> dict[str, str]:
+    """Name in the file -> name in the table: only features carry the prefix, so IDs of two parties still match."""
+    named = {name: f"{spec.prefix}{name}" if kind == "feature" else name for name, kind in kinds.items()}
+    if len(set(named.values())) < len(named):
+        raise ComponentError(f"{source}: with prefix '{spec.prefix}' a feature is called like an ID or the label.")
+    return named
 
 
 def _kinds(frame: pd.DataFrame, spec: ReadSpec, source: str) -> dict[str, str]:

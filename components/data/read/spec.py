@@ -23,6 +23,8 @@ class ReadSpec:
     columns: tuple[str, ...] = ()
     """Features to keep; empty for all."""
     drop: tuple[str, ...] = ()
+    prefix: str = ""
+    """Put before every feature's name, where two parties use the same names for different things."""
     types: Mapping[str, str] = field(default_factory=dict)
     parse_failures: str = "error"
     """``error`` or ``missing``: what becomes of a cell that is not of its declared type."""

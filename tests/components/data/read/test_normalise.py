@@ -151,3 +151,16 @@ def test_the_source_is_not_changed():
     before = PEOPLE.copy(deep=True)
     _read(types={"dose": "float", "smoker": "bool"}, parse_failures="missing", label="visits", label_above=0)
     pd.testing.assert_frame_equal(PEOPLE, before)
+
+
+def test_a_prefix_renames_features_only_and_facts_follow():
+    frame = pd.DataFrame({"id": ["a", "b"], "x0": [1.0, 2.0], "y": [0, 1]})
+    table, facts = normalise(frame, ReadSpec(ids=("id",), label="y", prefix="bank_"), "'t'")
+    assert list(table.columns) == ["id", "bank_x0", "y"]
+    assert [column.name for column in facts.columns] == ["id", "bank_x0", "y"]
+
+
+def test_a_prefix_that_makes_a_feature_the_label_is_refused():
+    frame = pd.DataFrame({"y": [1.0, 2.0], "bank_y": [0, 1]})
+    with pytest.raises(ComponentError, match="with prefix 'bank_' a feature is called like an ID or the label"):
+        normalise(frame, ReadSpec(label="bank_y", prefix="bank_"), "'t'")
