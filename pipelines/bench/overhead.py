@@ -1,7 +1,7 @@
 """What the machinery itself costs: ten steps that do nothing, three parties, from a cold start to the report.
 
-Baseline: the way SecretFlow's own `comp_eval` works, in the same run - each party imports SecretFlow by itself, and each
-step sets a cluster up and tears it down.
+Baseline: the way SecretFlow's own `comp_eval` works, in the same run - each party imports SecretFlow by itself, and
+each step sets a cluster up and tears it down.
 """
 
 import subprocess

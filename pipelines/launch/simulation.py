@@ -119,6 +119,10 @@ class Simulation:
         wanted, devices = list(plan.pipeline.parties), spu_devices(plan.pipeline)
         if wanted != self._parties or devices != self._devices:
             raise ValueError(
-                f"this simulation has parties {', '.join(self._parties)} and devices {', '.join(self._devices) or 'none'}; "
-                f"the pipeline has parties {', '.join(wanted)} and devices {', '.join(devices) or 'none'}."
+                f"this simulation has {_words(self._parties, self._devices)}; "
+                f"the pipeline has {_words(wanted, devices)}."
             )
+
+
+def _words(parties: Sequence[str], devices: Mapping[str, SpuDevice]) -> str:
+    return f"parties {', '.join(parties)} and devices {', '.join(devices) or 'none'}"

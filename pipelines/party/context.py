@@ -71,6 +71,8 @@ def with_tls(cluster_def: dict[str, Any], setup: PartySetup) -> dict[str, Any]:
 class RunContext(Context):  # type: ignore[misc]
     """SecretFlow's `Context` for one step of a VeilFlow run."""
 
+    _spu_configs: dict[str, Any]
+
     def __init__(
         self,
         setup: PartySetup,

@@ -86,13 +86,19 @@ class _Server:
                 self._stop()
                 return
             try:
-                result = self._run(job) if job["job"] == "run" else self._call(job)
+                result = self._work(job)
                 self._channel.emit("job_done", {"result": result})
             except BaseException as error:
                 # SecretFlow interrupts us once more when it has told a peer; we are already on our way out.
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
                 self._control.abort(self._node)
                 _fail(self._setup, self._channel, error, self._node)
+
+    def _work(self, job: dict[str, Any]) -> Any:
+        if job["job"] == "call":
+            return self._call(job)
+        self._run(job)
+        return None
 
     def _emit(self, event: str, body: dict[str, Any]) -> None:
         if event == "node_started":

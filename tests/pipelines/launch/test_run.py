@@ -16,7 +16,9 @@ version: 1
 name: two_tables
 parties: [hospital, insurer, coordinator]
 nodes:
-  patients: {{uses: data/read_table, with: {{party: hospital, path: "{folder}/patients.csv", id: [person], label: ill}}}}
+  patients:
+    uses: data/read_table
+    with: {{party: hospital, path: "{folder}/patients.csv", id: [person], label: ill}}
   clients: {{uses: data/read_table, with: {{party: insurer, path: "{folder}/clients.csv", id: [person]}}}}
   scaled: {{uses: data/scale, needs: {{data: patients.table}}}}
   meet: {{uses: flow/barrier}}
