@@ -1,0 +1,113 @@
+"""`veilflow run`: how it ends, and one party at a time."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from veilflow.pipelines.cli.program import program
+from veilflow.pipelines.cluster.addresses import on_loopback
+
+PARTIES = ["hospital", "insurer"]
+_COMMAND = [sys.executable, "-m", "veilflow.pipelines.cli", "run"]
+PIPELINE = """
+version: 1
+name: meeting
+parties: [hospital, insurer]
+nodes:
+  patients: {uses: data/read_table, with: {party: hospital, path: "sample://breast_cancer/hospital", id: [person]}}
+  meet: {uses: flow/barrier}
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "meeting.yaml"
+    path.write_text(PIPELINE)
+    return path
+
+
+def _run(*arguments: object):
+    return subprocess.run(
+        [*_COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_an_invalid_pipeline_ends_with_3_and_starts_nothing(file, tmp_path):
+    file.write_text(PIPELINE.replace("flow/barrier", "flow/barier"))
+    done = _run(file, "--out", tmp_path / "out")
+    assert done.returncode == 3
+    assert "did you mean 'flow/barrier'" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", [["--party", "hospital"], ["--cluster", __file__]])
+def test_a_party_needs_a_cluster_and_a_cluster_a_party(file, option):
+    done = CliRunner().invoke(program, ["run", str(file), *option])
+    assert done.exit_code == 2
+    assert "--party and --cluster go together" in done.output
+
+
+@pytest.mark.cluster
+def test_a_failing_party_ends_with_4_one_message_and_a_failed_ledger(file, tmp_path):
+    done = _run(file, "--out", tmp_path / "out", "--set", "patients.path=nowhere.csv")
+    assert done.returncode == 4
+    assert done.stderr.startswith("Error: hospital failed in step 'patients': ")
+    assert "nowhere.csv" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["status"] == "failed"
+    assert "nowhere.csv" in (tmp_path / "out" / "report.html").read_text()
+
+
+def _cluster(folder: Path) -> Path:
+    addresses = on_loopback(PARTIES, {}).fed
+    lines = [f'  {party}: {{address: "{address}"}}' for party, address in addresses.items()]
+    path = folder / "cluster.yaml"
+    path.write_text("\n".join(["version: 1", "parties:", *lines, ""]))
+    return path
+
+
+@pytest.mark.cluster
+def test_parties_started_one_by_one_finish_the_same_run(file, tmp_path):
+    cluster = _cluster(tmp_path)
+    command = [*_COMMAND, str(file), "--cluster", str(cluster)]
+    started = [
+        subprocess.Popen(
+            [*command, "--party", party, "--out", str(tmp_path / party)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for party in PARTIES
+    ]
+    said = [process.communicate(timeout=120)[0] for process in started]
+    assert [process.returncode for process in started] == [0, 0], said
+    for party in PARTIES:
+        run = json.loads((tmp_path / party / "run.json").read_text())
+        assert (run["status"], run["mode"], run["party"]) == ("ok", "party", party)
+        assert [path.name for path in (tmp_path / party).iterdir() if path.is_dir()] == [party]
+
+
+@pytest.mark.cluster
+def test_parties_with_different_files_stop_and_name_the_difference(file, tmp_path):
+    cluster = _cluster(tmp_path)
+    other = tmp_path / "other.yaml"
+    other.write_text(PIPELINE.replace("name: meeting", "name: another"))
+    started = [
+        subprocess.Popen(
+            [*_COMMAND, str(path), "--cluster", str(cluster), "--party", party, "--out", str(tmp_path / party)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for party, path in zip(PARTIES, (file, other), strict=True)
+    ]
+    said = [process.communicate(timeout=120)[0] for process in started]
+    assert [process.returncode for process in started] == [4, 4], said
+    assert any("the parties' runs differ. pipeline file" in text for text in said), said
