@@ -8,6 +8,9 @@ travel to the other parties and into the run's ledger.
 class ComponentError(Exception):
     """A component cannot go on with this data or these settings; the message says what to change."""
 
+    party: str = ""
+    """Where it happened; empty where every party came to it by itself."""
+
 
 class InternalError(Exception):
     """Something unexpected failed at a party. Peers see only this constant text and a reference to a local log."""

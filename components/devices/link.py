@@ -7,6 +7,7 @@ component that opens a pair link must not make an SPU.
 """
 
 import re
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from secretflow.component.core import Context
 
 from veilflow.components.errors import ComponentError
 
-CONNECT_SECONDS = 60
-"""How long a party waits for the other to appear."""
+CONNECT_SECONDS = 20
+"""How long a party waits for the other to appear. Both come here at the same time."""
 SEND_RETRIES = 10
 _RETRY_MS = 100
 _RETRY_STEP_MS = 200
@@ -98,6 +99,24 @@ def link_description(route: PairRoute, name: str, recv_seconds: int) -> Any:
     return desc
 
 
+def require_free_port(route: PairRoute, me: str) -> bool:
+    """Whether ``me`` can listen on its address, asked before anybody waits for a link; returns True.
+
+    Raises:
+        ComponentError: the port is taken.
+    """
+    host, _, port = route.addresses[me].rpartition(":")
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as brpc does
+        try:
+            probe.bind((host, int(port)))
+        except socket.gaierror:
+            return True  # a name that only others resolve; opening the link will tell
+        except OSError:
+            raise ComponentError(_taken(route, me)) from None
+    return True
+
+
 @contextmanager
 def pair_link(route: PairRoute, me: str, name: str, recv_seconds: int) -> Iterator[Any]:
     """A connected link, for ``me``, one of the two; closed afterwards, its port free again.
@@ -131,5 +150,10 @@ def lost_peer(error: RuntimeError) -> bool:
 
 def _why_no_link(text: str, route: PairRoute, me: str, peer: str) -> str:
     if "server failed start" in text:
-        return f"{me} cannot listen on {route.addresses[me]} for its link with {peer}: free the port or change it."
+        return _taken(route, me)
     return f"{me} waited {CONNECT_SECONDS} s for {peer} at {route.addresses[peer]}: it did not answer."
+
+
+def _taken(route: PairRoute, me: str) -> str:
+    others = ", ".join(party for party in route.addresses if party != me)
+    return f"{me} cannot listen on {route.addresses[me]} for its link with {others}: free the port or change it."

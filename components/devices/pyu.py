@@ -3,45 +3,71 @@
 Every function that runs at a party is guarded: our own `ComponentError` goes on (its text is fit for peers), anything
 else becomes an `InternalError` with a reference into that party's log. SecretFlow sends exceptions to the peers as they
 are, cell values included, so nothing unguarded may run on a PYU.
+
+A failure travels as a value, `Failed`, through everything that depends on it until it is published; then every party
+raises it, at the same place. SecretFlow's own way is to interrupt the failing party's main thread from another thread:
+under `comp_eval` it then hung in 1 of 5 failures, in a lock it held already.
 """
 
 import functools
 import logging
 import secrets
-import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import secretflow.distributed as sfd
 from secretflow.device import PYU, PYUObject
+from secretflow.distributed.fed.global_context import get_global_context
 
 from veilflow.components.errors import ComponentError, InternalError
 
 log = logging.getLogger("veilflow")
 
 
+@dataclass(frozen=True)
+class Failed:
+    """Stands where a value would, had its function not failed."""
+
+    party: str
+    """Where it failed."""
+    text: str
+    """Of a `ComponentError`; empty for an `InternalError`."""
+    reference: str = ""
+
+    @staticmethod
+    def of(error: ComponentError | InternalError, party: str) -> "Failed":
+        """What becomes of ``error``, caught at ``party``."""
+        if isinstance(error, InternalError):
+            return Failed(error.party, "", error.reference)
+        return Failed(error.party or party, str(error))
+
+    def error(self) -> ComponentError | InternalError:
+        """The error again."""
+        if self.reference:
+            return InternalError(self.party, self.reference)
+        error = ComponentError(self.text)
+        error.party = self.party
+        return error
+
+
 def guarded(party: str, fn: Callable[..., Any]) -> Callable[..., Any]:
-    """``fn``, with every exception turned into one whose text may travel."""
+    """``fn``, with every exception turned into one whose text may travel; raises what its arguments failed of."""
 
     @functools.wraps(fn)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
+            _raise_failures((args, kwargs))
             return fn(*args, **kwargs)
         except (ComponentError, InternalError):
             raise
-        except BaseException as error:
+        except BaseException:
+            # This party's own log: its operator must be able to find the cause, and the text may quote a cell.
             reference = secrets.token_hex(4)
-            _log(error, reference, getattr(fn, "__qualname__", repr(fn)))
+            log.exception("internal error %s in %s", reference, getattr(fn, "__qualname__", fn))
         raise InternalError(party, reference)
 
     return call
-
-
-def _log(error: BaseException, reference: str, name: str) -> None:
-    """Where it happened and the kind of error. Its text often quotes a cell: that is written at level DEBUG only."""
-    stack = "".join(traceback.format_tb(error.__traceback__))
-    log.error("internal error %s in %s: %s\n%s", reference, name, type(error).__name__, stack)
-    log.debug("internal error %s in full", reference, exc_info=error)
 
 
 def run_on(party: str, fn: Callable[..., Any], *args: Any, returns: int = 1) -> Any:
@@ -54,9 +80,20 @@ def run_on(party: str, fn: Callable[..., Any], *args: Any, returns: int = 1) -> 
         returns: how many results ``fn`` returns; with more than 1 a list of device objects comes back.
 
     Returns:
-        A `PYUObject` at ``party`` (or a list of them). Nothing leaves the party.
+        A `PYUObject` at ``party`` (or a list of them). Nothing leaves the party. Where ``fn`` fails, or one of its
+        arguments did, that is what the object holds; `publish` raises it.
     """
-    return PYU(party)(guarded(party, fn), num_returns=returns)(*args)
+    call = guarded(party, fn)
+
+    @functools.wraps(fn)
+    def attempt(*found: Any) -> Any:
+        try:
+            return call(*found)
+        except (ComponentError, InternalError) as error:
+            failed = Failed.of(error, party)
+        return failed if returns == 1 else (failed,) * returns
+
+    return PYU(party)(attempt, num_returns=returns)(*args)
 
 
 def publish(values: Any) -> Any:
@@ -64,13 +101,41 @@ def publish(values: Any) -> Any:
 
     For values that are public by the step's claims: counts, digests, metrics. Anything meant for one party goes through
     `send_to`.
+
+    Raises:
+        ComponentError, InternalError: at every party, where one of the values failed to be computed.
     """
-    return sfd.get(_data(values))
+    found = sfd.get(_data(values))
+    _finish_sending()
+    _raise_failures(found)
+    return found
+
+
+def _finish_sending() -> None:
+    """Wait until what this party has to send is on its way.
+
+    When a step ends with an error, SecretFlow drops what is still in the queue, and the peers would wait for that. It
+    has no public way to ask; the queue of its link has one worker.
+    """
+    queue = getattr(get_global_context(), "_send_executor", None)
+    if queue is not None:
+        queue.submit(lambda: None).result()
 
 
 def send_to(party: str, value: PYUObject) -> PYUObject:
     """``value`` at ``party``: opened to that one party, to nobody else."""
     return value.to(PYU(party))
+
+
+def _raise_failures(values: Any) -> None:
+    if isinstance(values, Failed):
+        raise values.error()
+    if isinstance(values, dict):
+        values = values.values()
+    elif not isinstance(values, (list, tuple)):
+        return
+    for value in values:
+        _raise_failures(value)
 
 
 def _data(values: Any) -> Any:

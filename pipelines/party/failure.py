@@ -67,4 +67,6 @@ def _unwrap(error: BaseException, party: str) -> tuple[BaseException, str]:
         if cause is None:
             break
         error = cause
+    if isinstance(error, ComponentError) and error.party:
+        origin = error.party
     return error, origin

@@ -39,7 +39,7 @@ from veilflow.components.alignment.order import common_order, new_exchange, sess
 from veilflow.components.alignment.spec import BOTH, DUPLICATES, PROTOCOLS, parse_rules
 from veilflow.components.data.names import listed, require_columns
 from veilflow.components.devices.events import progress, receipt
-from veilflow.components.devices.link import PairRoute, pair_link, pair_route
+from veilflow.components.devices.link import PairRoute, pair_link, pair_route, require_free_port
 from veilflow.components.devices.psi import intersect
 from veilflow.components.devices.pyu import publish, run_on, send_to
 from veilflow.components.devices.report import ReportBuilder
@@ -137,6 +137,7 @@ class Psi(Component):
         """Per receiver the positions of its people that the other has, too."""
         total = sum(found["people"] for found in counts.values())
         wait = min(3600, 120 + total // 10_000)  # seconds; the slowest protocol does 100 000 people per second
+        publish([run_on(party, require_free_port, route, party) for party in people])
         name: str = publish(run_on(receivers[0], secrets.token_hex, 8))
         base, protocol = Path(ctx.data_dir), self.protocol
         rank, broadcast = list(route.addresses).index(receivers[0]), len(receivers) == 2

@@ -50,7 +50,7 @@ def test_addresses_come_from_the_smallest_spu_that_holds_both(veilflow_cluster, 
     assert hosts == [addresses["a"], addresses["b"]]
     assert recv == wait
     assert not tls
-    assert seconds == 60, "whatever the operator's number of attempts, each of which takes as long as its retries"
+    assert seconds == 20, "whatever the operator's number of attempts, each of which takes as long as its retries"
 
 
 def test_a_cluster_without_a_common_spu_is_told_what_to_add(veilflow_cluster):

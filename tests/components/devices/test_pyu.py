@@ -63,7 +63,7 @@ def test_a_value_sent_to_one_party_reaches_no_other(veilflow_cluster):
 
 
 def guards(ctx):
-    """What becomes of exceptions; and what the log holds at its usual level, and at DEBUG."""
+    """What becomes of exceptions, and what the party's own log holds of them."""
     from veilflow.components.devices.pyu import guarded
     from veilflow.components.errors import ComponentError, InternalError
 
@@ -71,12 +71,11 @@ def guards(ctx):
 
     class Keep(logging.Handler):
         def emit(self, record):
-            records.append((record.levelno, self.format(record)))
+            records.append(self.format(record))
 
     log = logging.getLogger("veilflow")
-    handler, level = Keep(), log.level
+    handler = Keep()
     log.addHandler(handler)
-    log.setLevel(logging.DEBUG)
 
     def fail(error):
         raise error
@@ -94,10 +93,7 @@ def guards(ctx):
                 texts[name] = [type(caught).__name__, str(caught), caught.__context__ is None]
     finally:
         log.removeHandler(handler)
-        log.setLevel(level)
-    usual = "\n".join(text for number, text in records if number > logging.DEBUG)
-    full = "\n".join(text for number, text in records if number == logging.DEBUG)
-    return {"texts": texts, "usual": usual, "full": full}
+    return {"texts": texts, "log": "\n".join(records)}
 
 
 def test_foreign_exceptions_become_a_reference_into_the_partys_own_log(veilflow_cluster):
@@ -108,11 +104,56 @@ def test_foreign_exceptions_become_a_reference_into_the_partys_own_log(veilflow_
         assert kind == "InternalError"
         assert text.startswith("hospital: internal error, reference ")
         assert alone, "the original exception does not travel along"
-        assert text.split("reference ")[1].split()[0] in found["usual"]
-    assert "ValueError" in found["usual"]
-    assert "in fail" in found["usual"], "the log says where"
-    assert SECRET not in found["usual"] + str(found["texts"])
-    assert SECRET in found["full"]
+        assert text.split("reference ")[1].split()[0] in found["log"]
+    assert f"ValueError: could not convert '{SECRET}'" in found["log"], "its operator must be able to find the cause"
+    assert "in fail" in found["log"], "and where it was"
+    assert SECRET not in str(found["texts"])
+
+
+def failing(ctx, kind):
+    """The insurer fails; what every party makes of values that depend on that, and of one that does not."""
+    from veilflow.components.devices.pyu import publish, run_on, send_to
+    from veilflow.components.errors import ComponentError, InternalError
+
+    ran = []
+
+    def fail():
+        raise ComponentError("3 rows are not enough") if kind == "ours" else ValueError(SECRET)
+
+    def use(*values):
+        ran.append(values)
+        return values
+
+    one, two = run_on("insurer", fail, returns=2)
+    derived = run_on("hospital", use, send_to("hospital", two), 5)
+    nested = run_on("insurer", use, {"deep": [one]}, returns=2)
+    fine = publish(run_on("hospital", lambda: 7))
+    seen = []
+    for values in (one, derived, {"x": [nested[1]]}, [run_on("coordinator", lambda: 1), send_to("insurer", derived)]):
+        try:
+            publish(values)
+        except (ComponentError, InternalError) as error:
+            seen.append([type(error).__name__, error.party, str(error)])
+    return {"seen": seen, "ran": len(ran), "fine": fine, "after": publish(run_on("insurer", lambda: 8))}
+
+
+@pytest.mark.parametrize("kind", ["ours", "foreign"])
+def test_a_failure_is_raised_by_every_party_where_it_is_published(veilflow_cluster, kind):
+    found = veilflow_cluster.call(failing, kind)
+    for result in found.values():
+        assert result["fine"] == 7
+        assert result["ran"] == 0, "what depends on a failed value does not run"
+        assert len(result["seen"]) == 4
+        assert len({tuple(each) for each in result["seen"]}) == 1, "one failure, wherever it surfaces"
+        name, party, text = result["seen"][0]
+        assert party == "insurer"
+        if kind == "ours":
+            assert (name, text) == ("ComponentError", "3 rows are not enough")
+        else:
+            assert name == "InternalError"
+            assert SECRET not in text
+        assert result["after"] == 8
+    assert len({str(result["seen"]) for result in found.values()}) == 1
 
 
 def survives_pickling(ctx):

@@ -173,10 +173,9 @@ def test_different_counts_at_the_two_parties_are_noticed(veilflow_cluster):
 
 
 def test_equal_counts_of_different_people_are_noticed(veilflow_cluster):
-    from veilflow.pipelines.launch.processes import PartyFailed
-
-    with pytest.raises(PartyFailed, match="the two parties' aligned rows differ: 2 at each, but not the same people"):
-        veilflow_cluster.call(with_one_party_losing_a_match, "hospital", True)
+    found = veilflow_cluster.call(with_one_party_losing_a_match, "hospital", True)
+    wanted = "the two parties' aligned rows differ: 2 at each, but not the same people. Nothing was stored."
+    assert set(found.values()) == {wanted}
 
 
 def plain(ctx, params):
@@ -190,6 +189,7 @@ def with_the_port_taken(ctx):
     if ctx.self_party == "insurer":
         host, port = ctx.pair_addresses(*HOLDERS)["insurer"].rsplit(":", 1)
         taken = socket.socket()
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind((host, int(port)))
         taken.listen()
         ctx.taken = taken
@@ -220,7 +220,7 @@ def alone(ctx):
         except ComponentError as refused:
             return str(refused)
     finally:
-        link.CONNECT_SECONDS, link.SEND_RETRIES = 60, 10
+        link.CONNECT_SECONDS, link.SEND_RETRIES = 20, 10
 
 
 def test_a_party_that_does_not_come_is_waited_for_no_longer_than_said(veilflow_cluster):
