@@ -42,8 +42,8 @@ def test_every_row_is_as_likely_a_test_row():
 def test_each_class_has_its_share_of_test_rows(seed: int, letters: list[str], test_size: float):
     labels = np.array(letters)
     classes, counts = np.unique(labels, return_counts=True)
-    if len(classes) < 2 or counts.min() < 2:
-        return
+    if len(classes) < 2 or counts.min() < 2 or np.ceil(len(labels) * test_size) >= len(labels):
+        return  # each refused with a message of its own, tested below
     mask = stratified_split(labels, test_size, np.random.default_rng(seed))
     for value, count in zip(classes, counts, strict=True):
         chosen = mask[labels == value].sum()
