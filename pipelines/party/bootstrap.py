@@ -42,7 +42,7 @@ def join(setup: PartySetup) -> SFClusterConfig:
         ray_mode=False,
         cross_silo_comm_backend="brpc_link",
         cross_silo_comm_options={
-            "connect_retry_times": setup.connect_seconds * 10,
+            "connect_retry_times": setup.connect_attempts,
             "connect_retry_interval_ms": 100,
             "recv_timeout_ms": RECV_TIMEOUT_MS,
             "timeout_in_ms": 120 * 1000,
@@ -147,7 +147,7 @@ def new_link(setup: PartySetup, table: dict[str, str], recv_timeout_ms: int, nam
     desc.id = name
     desc.recv_timeout_ms = recv_timeout_ms
     desc.http_timeout_ms = 120 * 1000
-    desc.connect_retry_times = setup.connect_seconds * 10
+    desc.connect_retry_times = setup.connect_attempts
     desc.connect_retry_interval_ms = 100
     for party, address in table.items():
         desc.add_party(party, _listening(setup, party, address) if setup.listen else address)

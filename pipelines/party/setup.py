@@ -46,6 +46,11 @@ class PartySetup:
     silence_seconds: int = 20
     """A peer that sends no heartbeat for so long counts as dead."""
 
+    @property
+    def connect_attempts(self) -> int:
+        """How often to try a peer: one attempt, with the link's own retries, lasts about 10 s where nobody listens."""
+        return max(1, self.connect_seconds // 10)
+
     def to_json(self) -> str:
         document = asdict(self)
         document["folder"] = str(self.folder)

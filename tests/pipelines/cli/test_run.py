@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,3 +113,18 @@ def test_parties_with_different_files_stop_and_name_the_difference(file, tmp_pat
     said = [process.communicate(timeout=120)[0] for process in started]
     assert [process.returncode for process in started] == [4, 4], said
     assert any("the parties' runs differ. pipeline file" in text for text in said), said
+
+
+@pytest.mark.cluster
+def test_a_party_whose_peers_never_come_gives_up(file, tmp_path):
+    from veilflow.pipelines.cluster.config import load_cluster
+    from veilflow.pipelines.launch.processes import PartyFailed, PartyProcesses
+    from veilflow.pipelines.launch.setups import party_setup
+    from veilflow.pipelines.spec import load
+
+    setups = party_setup(load(file), tmp_path, load_cluster(_cluster(tmp_path)), "hospital")
+    alone = {"hospital": replace(setups["hospital"], connect_seconds=10)}
+    started = time.monotonic()
+    with pytest.raises(PartyFailed, match="hospital failed: "):
+        PartyProcesses(alone).start()
+    assert time.monotonic() - started < 45
