@@ -7,7 +7,7 @@ from veilflow.pipelines.catalog import Catalog, Definition, UnknownVersion
 from veilflow.pipelines.spec.document import Document
 from veilflow.pipelines.spec.edges import check_needs, cycles, ordered, sources_of, wires_of
 from veilflow.pipelines.spec.flow import Flow, follow
-from veilflow.pipelines.spec.model import Device, Node
+from veilflow.pipelines.spec.model import Device, Node, default_protocol
 from veilflow.pipelines.spec.params import active, read_params, with_defaults
 from veilflow.pipelines.spec.problem import Path, closest, did_you_mean, listed
 from veilflow.pipelines.spec.structure import Draft
@@ -105,7 +105,7 @@ def _check_choice(document: Document, name: str, device: str, devices: Mapping[s
 
 def _no_device(uses: str, kind: str, parties: tuple[str, ...]) -> str:
     members = f"[{', '.join(parties)}]"
-    protocol = f", protocol: {'SEMI2K' if len(parties) != 3 else 'ABY3'}" if kind == "spu" else ""
+    protocol = f", protocol: {default_protocol(len(parties))}" if kind == "spu" else ""
     line = f"{kind}: {{kind: {kind}, parties: {members}{protocol}}}"
     return f"{uses} needs a device of kind {kind}, but there is none; add to `devices:` the line `{line}`"
 

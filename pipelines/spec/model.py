@@ -82,11 +82,8 @@ class Device(Strict):
 
     @property
     def spu_protocol(self) -> str:
-        """The protocol, or the default for this number of parties: CHEETAH for two, ABY3 for three.
-
-        SEMI2K is left for more, and for those who ask: SPU calls its trusted-first-party triples not safe.
-        """
-        return self.protocol or {2: "CHEETAH", 3: "ABY3"}.get(len(self.parties), "SEMI2K")
+        """The protocol, or the default for this number of parties."""
+        return self.protocol or default_protocol(len(self.parties))
 
     @property
     def fraction_bits(self) -> int:
@@ -135,6 +132,12 @@ class Pipeline(Header):
     def all_devices(self) -> Mapping[str, Device]:
         """Devices by name; without ``devices:`` in the file, one ABY3 SPU named ``spu`` if there are three parties."""
         return default_devices(self.parties) if self.devices is None else self.devices
+
+
+def default_protocol(parties: int) -> str:
+    """CHEETAH for two, ABY3 for three. SEMI2K is left for more, and for those who ask: SPU calls its default triples,
+    which the first party deals, not safe."""
+    return {2: "CHEETAH", 3: "ABY3"}.get(parties, "SEMI2K")
 
 
 def default_devices(parties: tuple[str, ...]) -> dict[str, Device]:

@@ -188,10 +188,10 @@ def test_a_step_that_needs_an_spu_says_which_line_to_add():
         """
     assert problems(text) == [
         "line 7: nodes -> align: data_prep/psi needs a device of kind spu, but there is none; add to `devices:` "
-        "the line `spu: {kind: spu, parties: [hospital, insurer], protocol: SEMI2K}`"
+        "the line `spu: {kind: spu, parties: [hospital, insurer], protocol: CHEETAH}`"
     ]
-    line = "devices:\n  spu: {kind: spu, parties: [hospital, insurer], protocol: SEMI2K}\n"
-    assert loads(dedent(text).encode() + line.encode()).all_devices()["spu"].spu_protocol == "SEMI2K"
+    line = "devices:\n  spu: {kind: spu, parties: [hospital, insurer], protocol: CHEETAH}\n"
+    assert loads(dedent(text).encode() + line.encode()).all_devices()["spu"].spu_protocol == "CHEETAH"
 
 
 def test_device_chooses_a_known_spu():
