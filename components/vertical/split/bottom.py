@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from veilflow.components.vertical.split.fixed_point import NORM_SCALE
+from veilflow.components.vertical.split.fixed_point import CLIP_UNIT, NORM_SCALE
 from veilflow.components.vertical.split.model import Dense
 
 Params = list[dict[str, Array]]
@@ -62,7 +62,7 @@ def trace_dense(spec: Dense, clip: float) -> Callable[[Params, Array], dict[str,
     """A jitted ``(params, x) -> feeds``: what the owner infeeds for one batch.
 
     ``embedding`` (rows x width); per layer ``l`` = 1..L ``input{l}`` (rows x inputs + 1, the last column stands for the
-    bias), ``norm{l}`` (rows, its squared length in units of ``clip``, over NORM_SCALE) and ``slope{l}`` (rows x units,
+    bias), ``norm{l}`` (rows, its squared length in units of ``clip``, scaled) and ``slope{l}`` (rows x units,
     the derivative; int8 for relu); ``kernel{l}`` of layers above the first, through which deltas pass downwards.
     """
     act = ACTIVATIONS[spec.activation]
@@ -74,7 +74,7 @@ def trace_dense(spec: Dense, clip: float) -> Callable[[Params, Array], dict[str,
             length = jnp.linalg.norm(augmented, axis=1)
             kept = jnp.minimum(length, MAX_NORM * clip)
             feeds[f"input{number}"] = augmented * (kept / length)[:, None]
-            feeds[f"norm{number}"] = (kept / clip) ** 2 / NORM_SCALE
+            feeds[f"norm{number}"] = (kept / clip) ** 2 * (CLIP_UNIT / NORM_SCALE)
             z = x @ layer["kernel"] + layer["bias"]
             x, pullback = jax.vjp(act, z)
             slope = pullback(jnp.ones_like(x))[0]

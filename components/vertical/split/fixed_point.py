@@ -10,7 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from numpy.polynomial import Chebyshev, Polynomial
+from numpy.polynomial import Chebyshev
 
 FRACTION_BITS = 18
 
@@ -68,33 +68,33 @@ def sigmoid_softplus(logits: Array) -> tuple[Array, Array]:
     return probability, softplus
 
 
-CLIP_LIMIT = 2.0**18
-"""`clip_factor` is min(1, 1/sqrt(t)) for t below this; from here to 2**26 it is 0, so such a row is left out."""
+CLIP_LIMIT = 2.0**17
+"""`clip_factor` is about min(1, 1/sqrt(t)) for t below this; from here to 2**26 it is 0: such a row is left out."""
 
-_STEPS = 9
-_SHRINK = 0.25
-_NUDGE = 2.0**-16
+CLIP_UNIT = 2.0**-6
+"""`clip_factor` takes squared norms in this unit, so that the slopes in its table are large enough for 18 bits."""
 
-
-def _inverse_root() -> tuple[float, float, float, float]:
-    """``(a, r, s, q)``: a (v - r)((v - s)**2 + q) is at most (v / _SHRINK)**-0.5 on _SHRINK * [1, 4), within 1.8 %."""
-    v = _SHRINK * np.linspace(1, 4, 8001)
-    exact = (v / _SHRINK) ** -0.5
-    cubic = _fit(v, exact, 3).convert(kind=Polynomial)
-    cubic = cubic / np.max(cubic(v) / exact)
-    roots = cubic.roots()
-    real, pair = roots[np.isreal(roots)].real[0], roots[~np.isreal(roots)][0]
-    return float(cubic.coef[3]), float(real), float(pair.real), float(pair.imag**2)
-
-
-_LEAD, _ROOT, _CENTRE, _SPREAD = _inverse_root()
+_STEPS = 17
+_STEEP = 13
+"""Intervals [2**k, 2**(k + 1)) with a sloping line; above, a constant: there slopes would round to nothing."""
 
 
 def _tables() -> np.ndarray:
-    """Rows turn the bits [t >= 4**k] into _LEAD * 2**-k, _SHRINK * 4**-k and -[t >= 1]; the first two are 0 for t < 1
-    and from CLIP_LIMIT on. All of them are large enough for 18 fraction bits: the smallest is 2**-18."""
-    powers = np.append(np.arange(_STEPS), np.inf)
-    levels = [_LEAD * 2.0**-powers, _SHRINK * 4.0**-powers]
+    """Rows turn the bits [t >= 2**k] into the line A + B t below t**-0.5 on the interval that t is in.
+
+    On [1, 2) the line start + slope t touches t**-0.5 from below and lies under it by the same factor at both ends;
+    other octaves scale it. All zero for t < 1 and from CLIP_LIMIT on; the third row is -[t >= 1].
+    """
+    u = np.linspace(1, 2, 4001)
+    slope = (2**-0.5 - 1) / (2 - 2**-0.5)
+    start = 1 / np.max((1 + slope * u) * np.sqrt(u))
+    slope *= start
+    octave = np.arange(_STEPS)
+    sloping = octave < _STEEP
+    starts = np.where(sloping, start, 2**-0.5) * 2.0 ** (-octave / 2)
+    slopes = np.where(sloping, slope, 0.0) * 2.0 ** (-1.5 * octave) / CLIP_UNIT
+    # Multiples of the fixed point's unit: their differences then are, too, and add up without any rounding.
+    levels = [np.append(np.floor(level * 2**FRACTION_BITS) / 2**FRACTION_BITS, 0.0) for level in (starts, slopes)]
     steps = [np.concatenate([[level[0]], np.diff(level)]) for level in levels]
     table: np.ndarray = np.stack([*steps, -np.eye(_STEPS + 1)[0]]).astype(np.float32)
     return table
@@ -104,41 +104,42 @@ _TABLES = _tables()
 
 
 def clip_factor(norm_sq: Array) -> Array:
-    """``min(1, 1/sqrt(norm_sq))`` without a division, a comparison or a full rsqrt.
+    """``min(1, 1/sqrt(t))`` without a division, a comparison or a full rsqrt: piecewise linear, from below.
 
     Args:
-        norm_sq: squared norms in units of the clipping bound, non-negative up to rounding, below 2**26.
+        norm_sq: ``t * CLIP_UNIT`` for squared norms ``t`` in units of the clipping bound; non-negative up to rounding,
+            t below 2**26.
 
     Guarantees (same test file, on the deployed ring):
-        - 1 below 1; above, between 0.98 and 1.002 times the exact value: calibrate noise to 1.002 of the bound;
+        - 1 for t < 0.99; above, never more than 1.003 times the exact value, so a clipped row keeps the bound;
+        - never less than 0.95 times the exact value for t < 2**13, than 0.7 times for t < CLIP_LIMIT;
         - 0 from CLIP_LIMIT on: a row that far outside is dropped rather than let through.
 
-    Fixed point: SPU's own rsqrt returns 0 from 2**17 on and costs twice the rounds.
-    Cost: one conversion to bits, five ANDs, one conversion back of 10 bits, four multiplications.
+    Fixed point: SPU's own rsqrt returns 0 from 2**17 on and costs three times the rounds.
+    Cost: one conversion to bits, five ANDs, one conversion back of 18 bits, one multiplication.
     """
-    shape = norm_sq.shape
-    value = norm_sq.reshape(-1) + _NUDGE  # rounding may leave -1 ulp, whose top bits are all set
-    bits = lax.shift_right_logical(lax.bitcast_convert_type(value, jnp.int32), jnp.int32(2))
+    value = norm_sq.reshape(-1) + 2.0**-16  # rounding may leave -1 ulp, whose top bits are all set
+    bits = lax.bitcast_convert_type(value, jnp.int32)
+    first = FRACTION_BITS + round(np.log2(CLIP_UNIT))  # the bit that says t >= 1
+    bits = lax.shift_right_logical(bits, jnp.int32(2))
     for distance in (1, 2, 4, 8, 16):
         bits = bits | lax.shift_right_logical(bits, jnp.int32(distance))
-    reached = [lax.shift_right_logical(bits, jnp.int32(FRACTION_BITS - 2 + 2 * k)) & 1 for k in range(_STEPS + 1)]
+    reached = [lax.shift_right_logical(bits, jnp.int32(first - 2 + k)) & 1 for k in range(_STEPS + 1)]
     flags = jnp.stack(reached).astype(jnp.int8).astype(jnp.float32)
-    root, square, outside = _TABLES @ flags
-    small = value * square
-    centred = small - _CENTRE
-    inverse = (small - _ROOT) * (centred * centred + _SPREAD)
-    return (root * inverse + (1 + outside)).reshape(shape)
+    starts, slopes, outside = _TABLES @ flags
+    return (starts + slopes * value + (1 + outside)).reshape(norm_sq.shape)
 
 
-NORM_SCALE = 2.0**9
-"""`row_square_sums` is this many times the squared norm: small norms keep nine more bits."""
+NORM_SCALE = 4.0
+"""`row_square_sums` is this many times the squared norm. SPU treats constants up to 2**-17 apart and then overflows from
+2**28 on; the factor keeps the one below above that."""
 
 
 def row_square_sums(x: Array, widths: Sequence[int]) -> Array:
     """NORM_SCALE times the squared norms of each row of side-by-side blocks: shape (blocks, rows).
 
     The squares are summed as integers and rounded once per row instead of once per entry.
-    Fixed point: a block's squared norm must stay below 2**16; beyond, rounding fails at random. Only means something
+    Fixed point: a block's squared norm must stay below 2**22; beyond, rounding fails at random. Only means something
     on an SPU.
     """
     raw = lax.bitcast_convert_type(x, jnp.int32)

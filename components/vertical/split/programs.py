@@ -180,7 +180,7 @@ def _bottom_deltas(holders: Sequence[Holder], given: Mapping[str, Array], at_cut
 
 
 def _norms(holders: Sequence[Holder], given: Mapping[str, Array], blocks: Sequence[_Block]) -> Array:
-    """Squared norm of each row's gradient by holder, in units of the clipping bound: shape (holders, rows)."""
+    """Squared norm of each row's gradient by holder, as `clip_factor` takes it: shape (holders, rows)."""
     deltas = jnp.concatenate([block.deltas for block in blocks], axis=1)
     squares = row_square_sums(deltas, [block.deltas.shape[1] for block in blocks])
     inputs = jnp.stack([given[f"{holders[b.holder].party}/norm{b.number}"] for b in blocks])

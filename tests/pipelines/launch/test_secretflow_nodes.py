@@ -24,7 +24,12 @@ nodes:
   theirs:
     uses: ml.train/ss_sgd_train
     needs: {input_ds: scale.table}
-    with: {feature_selects: [mean_radius, mean_texture, mean_concavity, worst_area, worst_concavity], label: malignant, epochs: 2, batch_size: 128, learning_rate: 0.3}
+    with:
+      feature_selects: [mean_radius, mean_texture, mean_concavity, worst_area, worst_concavity]
+      label: malignant
+      epochs: 2
+      batch_size: 128
+      learning_rate: 0.3
   ours:
     uses: vertical/split_train
     needs: {table: scale.table}

@@ -16,7 +16,7 @@ from veilflow.components.vertical.split.bottom import (
     unpack_gradient,
     unpack_params,
 )
-from veilflow.components.vertical.split.fixed_point import NORM_SCALE
+from veilflow.components.vertical.split.fixed_point import CLIP_UNIT, NORM_SCALE
 from veilflow.components.vertical.split.model import BOTTOM_ACTIVATIONS, Dense
 
 ROWS, FEATURES = 9, 4
@@ -56,7 +56,7 @@ def test_feeds_give_the_gradients_and_norms_of_jax(layers, activation) -> None:
         np.testing.assert_allclose(block[:, -1], layer["bias"], rtol=1e-4, atol=1e-5)
     last = expected[-1]
     norm_sq = (last["kernel"] ** 2).sum((1, 2)) + (last["bias"] ** 2).sum(1)
-    ghost = feeds[f"norm{len(layers)}"] * NORM_SCALE * (deltas**2).sum(1) * clip**2
+    ghost = feeds[f"norm{len(layers)}"] * (NORM_SCALE / CLIP_UNIT) * (deltas**2).sum(1) * clip**2
     np.testing.assert_allclose(ghost, norm_sq, rtol=1e-4, atol=1e-6)
 
 
@@ -67,7 +67,7 @@ def test_rows_beyond_the_limit_are_shrunk_together_with_their_norm() -> None:
     feeds = trace_dense(spec, clip)(params, x)
     lengths = np.linalg.norm(feeds["input1"], axis=1)
     np.testing.assert_allclose(lengths[1], MAX_NORM * clip, rtol=1e-5)
-    np.testing.assert_allclose(feeds["norm1"] * NORM_SCALE, (lengths / clip) ** 2, rtol=1e-4)
+    np.testing.assert_allclose(feeds["norm1"] * NORM_SCALE / CLIP_UNIT, (lengths / clip) ** 2, rtol=1e-4)
 
 
 def test_an_opened_vector_is_read_in_the_order_it_was_written() -> None:

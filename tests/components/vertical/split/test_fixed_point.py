@@ -5,6 +5,7 @@ import numpy as np
 
 from veilflow.components.vertical.split.fixed_point import (
     CLIP_LIMIT,
+    CLIP_UNIT,
     NORM_SCALE,
     clip_factor,
     row_square_sums,
@@ -31,35 +32,40 @@ def test_plain_jax_computes_the_same_probability() -> None:
     np.testing.assert_allclose(softplus, np.logaddexp(0, LOGITS.astype(np.float64)), atol=2e-3)
 
 
+def factor(on_spu, norms):
+    return on_spu(clip_factor)((norms * CLIP_UNIT).astype(np.float32))
+
+
 def test_rows_inside_the_bound_are_not_scaled(on_spu) -> None:
-    inside = np.concatenate([np.zeros(50), np.full(50, 2.0**-18), np.linspace(0, 0.999, 200)]).astype(np.float32)
-    np.testing.assert_allclose(on_spu(clip_factor)(inside), 1.0, atol=1e-5)
+    inside = np.concatenate([np.zeros(50), np.full(50, 2.0**-10), np.linspace(0, 0.99, 200)])
+    np.testing.assert_allclose(factor(on_spu, inside), 1.0, atol=1e-5)
 
 
 def test_rows_outside_the_bound_are_scaled_to_it(on_spu) -> None:
-    outside = (2.0 ** np.linspace(0.01, 17.9, 700)).astype(np.float32)
-    ratio = on_spu(clip_factor)(outside) * np.sqrt(outside.astype(np.float64))
-    assert ratio.max() <= 1.004, "a clipped row would exceed the bound by more than documented"
-    assert ratio.min() >= 0.98
+    for exponents, least in ((np.linspace(0.01, 12.99, 900), 0.95), (np.linspace(13, 16.99, 300), 0.7)):
+        outside = 2.0**exponents
+        ratio = factor(on_spu, outside) * np.sqrt(outside)
+        assert ratio.max() <= 1.003, "a clipped row would exceed the bound by more than documented"
+        assert ratio.min() >= least
 
 
 def test_rows_far_outside_are_left_out_rather_than_let_through(on_spu) -> None:
-    far = (CLIP_LIMIT * 2.0 ** np.linspace(0.01, 8, 100)).astype(np.float32)
-    np.testing.assert_allclose(on_spu(clip_factor)(far), 0.0, atol=1e-4)
+    far = CLIP_LIMIT * 2.0 ** np.linspace(0.01, 8.9, 200)
+    np.testing.assert_allclose(factor(on_spu, far), 0.0, atol=1e-4)
 
 
 def test_the_factor_keeps_the_shape(on_spu) -> None:
-    norms = np.array([[0.25, 4.0, 16.0], [100.0, 1.5, 0.0]], np.float32)
-    np.testing.assert_allclose(on_spu(clip_factor)(norms), np.minimum(1, 1 / np.sqrt(norms + 1e-12)), rtol=0.02)
+    norms = np.array([[0.25, 4.0, 16.0], [100.0, 1.5, 0.0]])
+    np.testing.assert_allclose(factor(on_spu, norms), np.minimum(1, 1 / np.sqrt(norms + 1e-12)), rtol=0.05)
 
 
 def test_the_documented_range_of_row_norms_is_still_the_real_range(on_spu) -> None:
-    largest = (2.0 ** np.linspace(0, 7.99, 400)).astype(np.float32)[:, None]
+    largest = (2.0 ** np.linspace(0, 10.99, 400)).astype(np.float32)[:, None]
     found = on_spu(lambda values: row_square_sums(values, [1]))(largest)[0] / NORM_SCALE
     np.testing.assert_allclose(found, largest[:, 0] ** 2, rtol=1e-3)
-    beyond = np.full((2000, 1), 480.0, np.float32)
+    beyond = np.full((2000, 1), 16000.0, np.float32)
     found = on_spu(lambda values: row_square_sums(values, [1]))(beyond)[0] / NORM_SCALE
-    assert np.abs(found - 480.0**2).max() > 1000, "range grew: revise the docstring"
+    assert np.abs(found - 16000.0**2).max() > 1000, "range grew: revise the docstring"
 
 
 def test_row_norms_are_summed_without_losing_small_entries(on_spu) -> None:
@@ -67,4 +73,4 @@ def test_row_norms_are_summed_without_losing_small_entries(on_spu) -> None:
     x = (rng.normal(size=(64, 9)) * np.logspace(-3, 1.5, 64)[:, None]).astype(np.float32)
     found = on_spu(lambda values: row_square_sums(values, [4, 5]))(x) / NORM_SCALE
     expected = np.stack([(x[:, :4].astype(np.float64) ** 2).sum(1), (x[:, 4:].astype(np.float64) ** 2).sum(1)])
-    np.testing.assert_allclose(found, expected, rtol=5e-3, atol=2e-6)
+    np.testing.assert_allclose(found, expected, rtol=5e-3, atol=8e-6)

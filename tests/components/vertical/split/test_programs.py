@@ -81,7 +81,7 @@ def test_opened_gradients_are_the_clipped_sums_of_plain_jax(on_spu, case: Case) 
     assert outside, "no row is clipped: the case says nothing about clipping"
     for party, total in expected.items():
         error = np.linalg.norm(found[f"{party}/gradient"] - total)
-        assert error < 0.02 * np.linalg.norm(total) + 0.02 * case.clip
+        assert error < 0.05 * np.linalg.norm(total) + 0.02 * case.clip
 
 
 def test_without_clipping_the_sums_are_exact(on_spu) -> None:
