@@ -131,8 +131,8 @@ def clip_factor(norm_sq: Array) -> Array:
 
 
 NORM_SCALE = 4.0
-"""`row_square_sums` is this many times the squared norm. SPU treats constants up to 2**-17 apart and then overflows from
-2**28 on; the factor keeps the one below above that."""
+"""`row_square_sums` is this many times the squared norm. SPU treats constants up to 2**-17 apart, and overflows from
+2**28 on with them; the factor keeps the constant below above that."""
 
 
 def row_square_sums(x: Array, widths: Sequence[int]) -> Array:
