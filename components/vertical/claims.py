@@ -140,8 +140,9 @@ class SplitPredictClaims(Claims):
         lines = [Disclosure(to, "the model's score of every row", about, "a score depends on every party's features")]
         lines.append(Disclosure((ALL,), "row count", table.parties if table else ()))
         model = node.one("model")
-        if model is not None and model.label_party and len(model.parties) < len(node.parties):
-            note = "for a model trained with release: per_example; with summed nobody sees embeddings"
+        # A model of release: per_example lies at the data holders only; so does one of a two-party SPU.
+        if model is not None and model.label_party and table is not None and set(model.parties) <= set(table.parties):
+            note = "if the model was trained with release: per_example; with summed nobody sees embeddings"
             about = tuple(p for p in model.parties if p != model.label_party)
             lines.append(Disclosure((model.label_party,), "the embedding of every row, and its score", about, note))
         return lines

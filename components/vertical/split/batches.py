@@ -34,7 +34,10 @@ def order_token() -> bytes:
 
 
 def epoch_order(tokens: Sequence[bytes], rows: int) -> np.ndarray:
-    """A permutation of the rows that no single party chose: drawn from the hash of everybody's tokens."""
+    """A permutation of the rows drawn from the hash of everybody's tokens.
+
+    No party that follows the protocol chooses it; one that waits for the others' tokens before sending its own could.
+    """
     seed = hashlib.sha256(b"".join(tokens)).digest()
     return np.random.default_rng(int.from_bytes(seed, "little")).permutation(rows)
 

@@ -50,7 +50,7 @@ class History:
 
     def exhausted(self, patience: int) -> bool:
         """Have ``patience`` epochs gone by since the best one? Never with 0."""
-        return patience > 0 and len(self.rows) - 1 - self.best >= patience
+        return patience > 0 and bool(self.rows) and len(self.rows) - 1 - self.best >= patience
 
     def columns(self) -> dict[str, list[float]]:
         """For a report's table: ``epoch`` first."""

@@ -197,7 +197,7 @@ class SplitTrain(Component):
         folder: Path | None = getattr(ctx, "checkpoint_dir", None)
         if folder is None or not self.checkpoint_every:
             return None
-        longer = {"epochs": 0, "patience": 0, "checkpoint_every": 0}  # training on for longer is the same training
+        longer = {"epochs": 0, "checkpoint_every": 0}  # training on for longer is the same training
         key = training_key({**facts.to_json(), "settings": {**facts.settings, **longer}, "rows": rows})
         digests = {party: run_on(party, data_digest, pair) for party, pair in data.items()}
         parties = sorted({party for parts in training.state().values() for party in parts})

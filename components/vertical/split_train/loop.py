@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -58,13 +58,8 @@ def train(
     Returns:
         The public history, and the random name of this training run.
     """
-    history, identity, best = History(), publish(run_on(holders[0], secrets.token_hex, 16)), None
-    resumed = checkpoints.last_common() if checkpoints else None
-    if checkpoints and resumed:
-        epoch, identity = resumed
-        state, known = checkpoints.load(epoch, {name: list(parts) for name, parts in training.state().items()})
-        training.restore(state)
-        history = History(known)
+    run = _resumed(training, settings, checkpoints) or _Run(publish(run_on(holders[0], secrets.token_hex, 16)))
+    history = run.history
     while len(history.rows) < settings.epochs and not history.exhausted(settings.patience):
         figures = {"train_loss": training.epoch(_order(holders, rows))}
         if validation is not None:
@@ -73,12 +68,42 @@ def train(
         history.add(figures)
         tell(len(history.rows), figures)
         if settings.patience and history.improved():
-            best = training.state()
-        if checkpoints and settings.checkpoint_every and len(history.rows) % settings.checkpoint_every == 0:
-            checkpoints.save(len(history.rows), identity, training.state(), history.rows)
-    if best is not None and not history.improved():
-        training.restore(best)
-    return history, identity
+            run.best = training.state()
+        if checkpoints and len(history.rows) % settings.checkpoint_every == 0:
+            checkpoints.save(len(history.rows), run.identity, run.stored(training.state()), history.rows)
+    if settings.patience and not history.improved():
+        training.restore(run.best)
+    return history, run.identity
+
+
+_BEST = "best "
+
+
+@dataclass
+class _Run:
+    """What a training run has besides the state of its model."""
+
+    identity: str
+    history: History = field(default_factory=History)
+    best: State = field(default_factory=dict)
+    """The state after the best epoch so far; kept only where ``patience`` is set."""
+
+    def stored(self, state: State) -> State:
+        """Sections of a checkpoint."""
+        return state | {f"{_BEST}{name}": parts for name, parts in self.best.items()}
+
+
+def _resumed(training: Training, settings: Settings, checkpoints: Checkpoints | None) -> _Run | None:
+    """The run that an earlier attempt left behind, with ``training`` set back to its last common checkpoint."""
+    found = checkpoints.last_common() if checkpoints else None
+    if checkpoints is None or found is None:
+        return None
+    epoch, identity = found
+    sections = {name: list(parts) for name, parts in training.state().items()}
+    best = {f"{_BEST}{name}": parties for name, parties in sections.items()} if settings.patience else {}
+    stored, rows = checkpoints.load(epoch, sections | best)
+    training.restore({name: stored[name] for name in sections})
+    return _Run(identity, History(rows), {name.removeprefix(_BEST): stored[name] for name in best})
 
 
 def _order(holders: tuple[str, ...], rows: int) -> np.ndarray:

@@ -151,7 +151,7 @@ def test_the_report_shows_every_epoch_and_the_receipts_what_protected_it(trained
         assert fired["noise"]["added_by"] == {"hospital": ["insurer"], "insurer": ["hospital"]}
 
 
-def pieces(ctx: Any, epochs: int, folder: str = "") -> tuple[Any, ...]:
+def pieces(ctx: Any, epochs: int, folder: str = "", patience: int = 0) -> tuple[Any, ...]:
     """A summed training on random rows, without a pipeline around it."""
     from veilflow.components.devices.pyu import run_on
     from veilflow.components.devices.secret import SecretMachine
@@ -163,7 +163,9 @@ def pieces(ctx: Any, epochs: int, folder: str = "") -> tuple[Any, ...]:
 
     roster = Roster({"hospital": ("a", "b"), "insurer": ("c",)}, "hospital", "sick")
     model = SplitModel({"hospital": Dense((3,), "relu"), "insurer": Dense((2,), "relu")}, Dense((2,), "relu"))
-    settings = Settings("summed", epochs, 32, 16, 2.0, 1.0, Optimiser("adam", 0.02), Optimiser("momentum", 0.05), 0, 1)
+    settings = Settings(
+        "summed", epochs, 32, 16, 2.0, 1.0, Optimiser("adam", 0.02), Optimiser("momentum", 0.05), patience, 1
+    )
 
     def rows(features: int, label: bool) -> tuple[np.ndarray, np.ndarray | None]:
         rng = np.random.default_rng(features)
@@ -238,6 +240,40 @@ def test_an_interrupted_training_goes_on_where_all_parties_can(veilflow_cluster:
     assert third["told"] == []
     assert third["losses"] == second["losses"]
     assert third["sums"] == second["sums"], "the parameters come back exactly"
+
+
+def stopped_early(ctx: Any, folder: str, losses: list[float]) -> dict[str, Any]:
+    """Training whose losses are made up, so that the best epoch is known; a bottom's bias tells the epochs apart."""
+    from veilflow.components.devices.pyu import publish, run_on
+    from veilflow.components.vertical.split_train.loop import train
+
+    training, settings, roster, _, checkpoints = pieces(ctx, len(losses), folder, patience=2)
+    original, done = training.epoch, len(list((Path(folder) / ctx.self_party).glob("*.npz"))) and 2
+    script = iter(losses[done:])
+
+    def epoch(order: Any) -> float:
+        original(order)
+        return next(script)
+
+    training.epoch = epoch
+    marks: list[float] = []
+
+    def mark() -> float:
+        part = training.model_sections()["bottom"]["insurer"]
+        return float(publish(run_on("insurer", lambda p: float(p[1]["params/layer1/bias"].sum()), part)))
+
+    history, _ = train(training, settings, roster.holders, 96, None, checkpoints, lambda *_: marks.append(mark()))
+    return {"epochs": len(history.rows), "marks": marks, "kept": mark()}
+
+
+def test_patience_brings_back_the_best_epoch_also_after_an_interruption(veilflow_cluster: Any, tmp_path: Path) -> None:
+    found = veilflow_cluster.call(stopped_early, str(tmp_path / "whole"), [3.0, 1.0, 2.0, 2.5, 0.5])["hospital"]
+    assert found["epochs"] == 4, "two epochs without a better loss"
+    assert found["kept"] == found["marks"][1]
+    first = veilflow_cluster.call(stopped_early, str(tmp_path / "cut"), [3.0, 1.0])["hospital"]
+    second = veilflow_cluster.call(stopped_early, str(tmp_path / "cut"), [3.0, 1.0, 2.0, 2.5, 0.5])["hospital"]
+    assert second["epochs"] == 4
+    assert second["kept"] == first["marks"][1]
 
 
 def test_checkpoints_of_other_rows_are_not_used(veilflow_cluster: Any, tmp_path: Path) -> None:

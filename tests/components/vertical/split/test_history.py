@@ -43,6 +43,7 @@ def test_patience_counts_epochs_since_the_best() -> None:
     assert not history.exhausted(3)
     assert not history.exhausted(0), "patience 0 never stops"
     assert not filled([3.0, 1.0]).exhausted(1)
+    assert not History().exhausted(1), "nothing is over before it began"
 
 
 def test_columns_start_with_the_epoch() -> None:
