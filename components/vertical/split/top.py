@@ -52,7 +52,7 @@ class Forward(NamedTuple):
     logits: Array
     hidden: list[Array]
     slopes: list[Array | None]
-    """relu: int8, 1 where the unit is off; quadratic: the slope itself; identity: None."""
+    """relu: a secret boolean; quadratic: the slope itself; identity: None."""
 
 
 def forward(layers: Sequence[Layer], activation: str, x: Array) -> Forward:
@@ -118,9 +118,8 @@ def gradient(x: Array, run: Forward, back: Backward, label: Array) -> tuple[Arra
 
 def _activate(z: Array, activation: str) -> tuple[Array, Array | None]:
     if activation == "relu":
-        # An integer that is used twice: turned into shares once, where two selections would cost three rounds each.
-        off = jnp.int8(1) - (z > 0).astype(jnp.int8)
-        return z - z * off, off
+        positive = z > 0
+        return jnp.where(positive, z, 0.0), positive
     if activation == "quadratic":
         # Close to softplus(z) for |z| < 3; no comparison.
         slope = z * 0.25 + 0.5
@@ -131,7 +130,7 @@ def _activate(z: Array, activation: str) -> tuple[Array, Array | None]:
 def _through(delta: Array, slope: Array | None) -> Array:
     if slope is None:
         return delta
-    return delta - delta * slope if slope.dtype == jnp.int8 else delta * slope
+    return jnp.where(slope, delta, 0.0) if slope.dtype == jnp.bool_ else delta * slope
 
 
 def _scaled(kernel: Array, weight: Array | None) -> Array:
