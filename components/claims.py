@@ -11,7 +11,25 @@ from importlib import import_module
 from typing import Any
 
 ALL = "*"
-"""In `Disclosure.to`: every party of the pipeline."""
+"""In `Disclosure.to` and `Send`: every party of the pipeline."""
+
+KINDS = {
+    "schema": "column names and types",
+    "row_count": "how many rows or people a table has",
+    "statistics": "counts, bounds or moments of columns",
+    "membership": "which people another party has, too",
+    "overlap_count": "how many people are common",
+    "row_order": "which positions of a table are used where",
+    "label": "labels of single rows",
+    "features": "features, embeddings or gradients of single rows",
+    "gradient_sum": "gradients summed over many rows",
+    "model": "parameters of a model, or of a part of it",
+    "score": "predictions for single rows",
+    "metric": "losses, accuracies and other means over many rows",
+    "other": "anything else; the line says what",
+    "unknown": "the component makes no statement",
+}
+"""What a line of the disclosure table is about, in words that a policy file can use."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +40,41 @@ class Disclosure:
     what: str
     about: tuple[str, ...] = ()
     note: str = ""
+    kind: str = "other"
+    """One of `KINDS`."""
+
+
+@dataclass(frozen=True)
+class Send:
+    """One kind of object that a step may send; the egress check refuses every object that fits none of them.
+
+    A dimension of ``shape`` and ``times`` may be the name of a size that the step makes known while it runs
+    (`devices.events.sizes`), such as ``"batch"``; None leaves it open.
+    """
+
+    what: str
+    """How it is sent: ``published`` (`pyu.publish`), ``sent`` (`pyu.send_to`), or the label given there."""
+    sender: tuple[str, ...] = (ALL,)
+    to: tuple[str, ...] = (ALL,)
+    kind: str = "document"
+    """``document`` (numbers, text, and lists and dicts of these), ``array``, ``bytes``, ``device`` or ``anything``."""
+    dtype: str | None = None
+    shape: tuple[int | str | None, ...] | None = None
+    max_items: int = 4096
+    """Leaves of a document."""
+    max_bytes: int = 1 << 20
+    times: int | str | None = None
+    """Objects per receiver in one step; None: as many as it takes."""
+
+
+@dataclass(frozen=True)
+class Protection:
+    """A protection that the step's parameters switch on: without this receipt from each of ``at`` the run fails."""
+
+    name: str
+    at: tuple[str, ...]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """What the receipt must say, as far as the parameters fix it."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +123,14 @@ class Claims:
         """What each party learns that it did not know before, apart from the pipeline file itself."""
         return []
 
+    def sends(self, node: NodeView) -> list[Send]:
+        """Every kind of object that leaves a party over SecretFlow's link. Links of SPU and PSI are not seen there."""
+        return []
+
+    def protections(self, node: NodeView) -> list[Protection]:
+        """The protections that the parameters switch on."""
+        return []
+
     def problems(self, node: NodeView) -> list[str]:
         """Reasons why this step cannot work, found without reading any data. One sentence each, with the fix."""
         return []
@@ -96,8 +157,12 @@ class UnknownClaims(Claims):
                 what="its report, row counts, and whatever it reveals",
                 about=tuple({p for wired in node.inputs.values() for a in wired for p in a.parties}),
                 note="the component makes no statement; SecretFlow's `reveal` sends to every party",
+                kind="unknown",
             )
         ]
+
+    def sends(self, node: NodeView) -> list[Send]:
+        return [Send("anything", kind="anything")]
 
     def cacheable(self, node: NodeView) -> bool:
         return bool(node.inputs)
