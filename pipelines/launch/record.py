@@ -83,6 +83,7 @@ class RunRecorder:
             "metrics": first.get("metrics", {}),
             "report": first.get("report", []),
             "receipts": [receipt for body in said.values() for receipt in body.get("receipts", [])],
+            "sent": [{"sender": party, **line} for party, body in said.items() for line in body.get("sent", [])],
             "discloses": [
                 {"to": list(line.to), "what": line.what, "about": list(line.about), "note": line.note}
                 for line in step.discloses

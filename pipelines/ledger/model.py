@@ -74,6 +74,19 @@ class Learned(Strict):
     note: str = ""
 
 
+class Sent(Strict):
+    """Objects that one party sent another in a step, as its egress check saw them."""
+
+    sender: str
+    to: str
+    what: str
+    kind: str
+    type: str = ""
+    """dtype and shape of an array."""
+    objects: int
+    bytes: int
+
+
 class Node(Strict):
     """A step of the pipeline and what became of it."""
 
@@ -90,6 +103,8 @@ class Node(Strict):
     metrics: dict[str, Scalar] = Field(default_factory=dict)
     report: list[Tab] = Field(default_factory=list)
     receipts: list[Receipt] = Field(default_factory=list)
+    sent: list[Sent] = Field(default_factory=list)
+    """Empty for a cached step; links inside SPU and PSI do not pass the egress check."""
     discloses: list[Learned] = Field(default_factory=list)
 
     def tab(self, name: str) -> Tab | None:

@@ -35,11 +35,15 @@ def run_plan(party: Party, plan: Plan, facts: dict[str, str], code: str, use_cac
         AgreementError: the parties' facts differ.
         Exception: whatever a step raised; `failure.describe` turns it into words.
     """
+    party.wire.gate.open({step.name: step.sends for step in plan.steps})
+    party.wire.transcript.forget()
+    party.wire.step = ""
     require_equal(party.setup.parties, facts, "runs")
     store = Store(party.setup.folder)
     wired: dict[str, tuple[str, DistData]] = {}
     for step in plan.steps:
         party.emit("node_started", {"node": step.name})
+        party.wire.step = step.name
         started, sent = time.monotonic(), party.traffic.total()
         key = _key(party, step, wired, code)
         # A party without a cache says so by holding nothing: the decision stays a common one.
@@ -56,15 +60,18 @@ def run_plan(party: Party, plan: Plan, facts: dict[str, str], code: str, use_cac
         for name, raw in record.outputs.items():
             wired[f"{step.name}.{name}"] = (f"{artifact}/{name}", DistData.FromString(raw))
         seconds = time.monotonic() - started
+        crossed = party.wire.transcript.totals(step.name)
         summary = {**record.summary, "seconds": seconds, "bytes_sent": party.traffic.total() - sent}
-        party.emit("node_done", {"node": step.name, "status": "cached" if cached else "ran", **summary})
+        status = "cached" if cached else "ran"
+        party.emit("node_done", {"node": step.name, "status": status, "sent": crossed, **summary})
+    party.wire.transcript.flush()
 
 
 def _evaluate(party: Party, step: Step, wired: dict[str, tuple[str, DistData]], artifact: str) -> StepRecord:
     definition = Registry.get_definition_by_id(step.component_id)
     if definition is None:
         raise ComponentError(f"component '{step.component_id}' is not installed at {party.setup.party}.")
-    context = RunContext(party.setup, party.cluster, party.devices, party.emit, step.name, step.device)
+    context = party.context(step.name, step.device)
     inputs = [NOTHING if ref is None else wired[ref][1] for ref in step.input_refs()]
     _label(party.setup.folder / "artifacts" / artifact, step.name)
     uris = [f"artifacts/{artifact}/{name}" for name in step.output_names]

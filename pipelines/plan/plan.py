@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from veilflow.components.claims import ALL, Artifact, Disclosure, NodeView
+from veilflow.components.claims import ALL, Artifact, Disclosure, NodeView, Protection, Send
 from veilflow.pipelines import catalog as catalogs
 from veilflow.pipelines.catalog import Catalog, Definition
 from veilflow.pipelines.spec.edges import Wire, ordered, wires_of
@@ -28,6 +28,10 @@ class Step:
     """What it gives, per output name in the definition's order."""
     takes_part: tuple[str, ...]
     discloses: tuple[Disclosure, ...]
+    sends: tuple[Send, ...]
+    """What may leave a party in this step; the egress check refuses the rest."""
+    protections: tuple[Protection, ...]
+    """What must have left a receipt when the step is done."""
     reads: tuple[tuple[str, str], ...]
     """(party, address) of files outside the run that it reads."""
     cacheable: bool
@@ -123,6 +127,8 @@ def _step(
         outputs=flow.outputs,
         takes_part=flow.takes_part,
         discloses=tuple(claims.discloses(view)),
+        sends=tuple(claims.sends(view)),
+        protections=tuple(claims.protections(view)),
         reads=tuple(claims.reads(view)),
         cacheable=claims.cacheable(view),
         device=device,

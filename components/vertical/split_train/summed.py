@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from veilflow.components.devices.labels import OPENED, sending
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.secret import SecretMachine, SecretProgram
 from veilflow.components.vertical.split import programs, top
@@ -159,7 +160,8 @@ class SummedTraining:
         def apply(owner: Owner, *received: bytes) -> Owner:
             return apply_opened(owner, join(received)[f"{party}/gradient"], size)
 
-        return run_on(party, apply, self._owners[party], *messages)
+        with sending(OPENED):
+            return run_on(party, apply, self._owners[party], *messages)
 
 
 def secret_holders(roster: Roster, model: SplitModel) -> list[programs.Holder]:
