@@ -52,6 +52,8 @@ class Cluster(_Strict):
     version: int = Field(ge=1, le=1)
     parties: dict[str, PartyEntry] = Field(min_length=2)
     tls: TlsFiles | None = None
+    policies: list[Path] = []
+    """This party's own: enforced here, neither compared with the others nor told them."""
 
     def is_loopback(self) -> bool:
         return all(_loopback(entry.base[0]) for entry in self.parties.values())
@@ -90,7 +92,8 @@ def _with_absolute_files(cluster: Cluster, base: Path) -> Cluster:
         missing = [str(value) for _, value in tls if not value.is_file()]
         if missing:
             raise AddressError(f"TLS file(s) not found: {', '.join(missing)}.")
-    return cluster.model_copy(update={"parties": parties, "tls": tls})
+    policies = [(base / path).resolve() for path in cluster.policies]
+    return cluster.model_copy(update={"parties": parties, "tls": tls, "policies": policies})
 
 
 def _loopback(host: str) -> bool:

@@ -119,6 +119,7 @@ class _Server:
             "pipeline file": pipeline.sha256,
             "overrides": "; ".join(pipeline.overrides),
             "code": code,
+            "policy": job["policy"],
             **{f"version of {k}": v for k, v in known.items()},
         }
         party = self._party
