@@ -114,6 +114,7 @@ def _require_complete(
     failing = [name for name, found in held.items() if found["receipts"]]
     if failing:
         shutil.rmtree(folder, ignore_errors=True)
+        gather(party.setup.parties, True)  # whoever raises first ends the others: not before all have cleared up
         said = "; ".join(problem for name in failing for problem in held[name]["receipts"])
         error = ComponentError(f"step '{step.name}': {said}; nothing of this step is kept.")
         error.party = failing[0]

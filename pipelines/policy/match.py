@@ -169,7 +169,7 @@ def _line(policy: Policy, case: Case, line: Disclosure) -> list[Finding]:
         covered = {pair for rule in policy.allow for pair in matching(rule, case, line)}
         left = tuple(pair for pair in pairs(line, case.parties) if pair not in covered)
         if left and not found:
-            found.append(_finding(case, line, "default: deny", "no allow rule covers this line", left))
+            found.append(_finding(case, line, "default: deny", "No allow rule covers this line.", left))
     return found
 
 
@@ -218,11 +218,11 @@ def _short(rule: Require, offered: Protection) -> str:
     for name, least in rule.at_least.items():
         value = _number(said.get(name))
         if not (value >= least or math.isclose(value, least, rel_tol=RELATIVE)):
-            problems.append(f"{name} is {said.get(name, 'not fixed')}, at least {least} is required")
+            problems.append(f"{name} is {said.get(name, 'not fixed')}, at least {least:g} is required")
     for name, most in rule.at_most.items():
         value = _number(said.get(name))
         if not (value <= most or math.isclose(value, most, rel_tol=RELATIVE)):
-            problems.append(f"{name} is {said.get(name, 'not fixed')}, at most {most} is required")
+            problems.append(f"{name} is {said.get(name, 'not fixed')}, at most {most:g} is required")
     for name, wanted in rule.equals.items():
         if said.get(name) != wanted or isinstance(said.get(name), bool) != isinstance(wanted, bool):
             problems.append(f"{name} is {said.get(name, 'not fixed')}, {wanted} is required")

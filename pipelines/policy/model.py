@@ -56,7 +56,6 @@ Kinds = Annotated[
     tuple[Annotated[str, AfterValidator(_known_kind)], ...], BeforeValidator(_several), AfterValidator(_some)
 ]
 Reason = Annotated[str, AfterValidator(_meaningful)]
-Number = int | FiniteFloat
 Scalar = bool | int | FiniteFloat | str
 
 
@@ -116,8 +115,8 @@ class Require(Strict):
     """Also look among the steps that feed it, directly or not."""
     at: Patterns | None = None
     """Parties at which it must be switched on; left out: anywhere."""
-    at_least: Annotated[Mapping[str, Number], Field(default_factory=dict)]
-    at_most: Annotated[Mapping[str, Number], Field(default_factory=dict)]
+    at_least: Annotated[Mapping[str, FiniteFloat], Field(default_factory=dict)]
+    at_most: Annotated[Mapping[str, FiniteFloat], Field(default_factory=dict)]
     equals: Annotated[Mapping[str, Scalar], Field(default_factory=dict)]
     reason: Reason
 

@@ -17,18 +17,20 @@ def refusal(verdicts: Sequence[Verdict]) -> str:
         return ""
     names = ", ".join(f"'{verdict.policy.name}'" for verdict in refused)
     head = f"refused by {'policy' if len(refused) == 1 else 'policies'} {names}; nothing has started"
-    lines = [f"  {objection(finding)}{_of(verdict, refused)}" for verdict in refused for finding in verdict.findings]
+    lines = [
+        f"  step {finding.step}: {objection(finding)}\n    {verdict.policy.name}, {finding.rule}: {finding.reason}"
+        for verdict in refused
+        for finding in verdict.findings
+    ]
     return "\n".join([head, *lines])
 
 
 def objection(finding: Finding) -> str:
-    """One objection with its reason, in one line."""
+    """What is objected to, without the reason."""
     if finding.disclosure is None:
-        what = finding.what
-    else:
-        what = f"{_names(finding.to)} would learn about {_names(finding.about)} [{finding.disclosure.kind}]"
-        what = f"{what}: {finding.what}"
-    return f"{finding.step}: {what}. {finding.reason.rstrip('.')}. ({finding.rule})"
+        return finding.what
+    about = f"{finding.disclosure.kind}, about {_names(finding.about)}"
+    return f"{_names(finding.to)} would learn {finding.what} ({about})"
 
 
 def mark(verdicts: Sequence[Verdict], step: Step, line: Disclosure) -> Text:
@@ -56,13 +58,10 @@ def rulings(verdicts: Sequence[Verdict]) -> list[Text]:
         text.append(f": {'REFUSED' if refused else 'allowed'}", style="bold red" if refused else "green")
         text.append(f", sha256 {digest_of(verdict.policy)[:16]}", style="not bold dim")
         lines.append(text)
-        lines += [Text(f"  {objection(finding)}", style="red") for finding in verdict.findings if not finding.disclosure]
+        beside = [finding for finding in verdict.findings if finding.disclosure is None]
+        lines += [Text(f"  step {each.step}: {each.what} ({each.rule}: {each.reason})", style="red") for each in beside]
         lines += [Text(f"  note: {notice}", style="yellow") for notice in verdict.notices]
     return lines
-
-
-def _of(verdict: Verdict, refused: Sequence[Verdict]) -> str:
-    return f" [{verdict.policy.name}]" if len(refused) > 1 else ""
 
 
 def _names(parties: Sequence[str]) -> str:
