@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from veilflow.components.claims import ALL, Artifact, Claims, Disclosure, NodeView
+from veilflow.components.claims import ALL, Artifact, Claims, Disclosure, NodeView, Protection
 from veilflow.components.errors import ComponentError
 from veilflow.components.vertical.split.declare import Declaration
 from veilflow.components.vertical.split.settings import PER_EXAMPLE, SUMMED, Optimiser, Settings
@@ -43,11 +43,30 @@ class SplitTrainClaims(Claims):
         figures = "the training loss of every epoch"
         if node.one("valid") is not None:
             figures += ", and the validation rows' loss and AUC"
-        public = Disclosure((ALL,), f"{figures}; row count, model shape and settings", holders, "means over all rows")
+        public = Disclosure(
+            (ALL,), f"{figures}; row count, model shape and settings", holders, "means over all rows", "metric"
+        )
         order = Disclosure(
-            (ALL,), "which row positions make up each batch", (), "random, and not of one party's choosing"
+            (ALL,), "which row positions make up each batch", (), "random, and not of one party's choosing", "row_order"
         )
         return [*lines, public, order]
+
+    def protections(self, node: NodeView) -> list[Protection]:
+        """Of ``summed``: the secret programs run at every party, and each says what it took part in.
+
+        ``per_example`` has none of them: its clip and noise settings have no effect, and a minimum batch protects
+        nobody whose every row is sent.
+        """
+        if _release(node) != SUMMED:
+            return []
+        settings = _settings(node)
+        found = [
+            Protection("minimum_batch", node.parties, {"minimum": settings.minimum_batch}),
+            Protection("clip", node.parties, {"bound": settings.clip}),
+        ]
+        if settings.noise > 0:
+            found.append(Protection("noise", node.parties, {"deviation": settings.noise * settings.clip}))
+        return found
 
     def problems(self, node: NodeView) -> list[str]:
         found = []
@@ -92,11 +111,13 @@ class SplitTrainClaims(Claims):
                 f"the gradient of its own bottom, summed over each batch of {batch}",
                 tuple(other for other in holders if other != party),
                 protected,
+                "gradient_sum",
             )
             for party in holders
         ]
         if node.one("valid") is not None:
-            lines.append(Disclosure(keeper, "the model's score of every validation row, after every epoch", others))
+            what = "the model's score of every validation row, after every epoch"
+            lines.append(Disclosure(keeper, what, others, kind="score"))
         return lines
 
     def _per_example(self, keeper: tuple[str, ...], others: tuple[str, ...]) -> list[Disclosure]:
@@ -107,14 +128,16 @@ class SplitTrainClaims(Claims):
                 keeper,
                 f"each row's gradient is sent back, and its direction is the label: measured AUC {LABEL_LEAK_AUC} with "
                 "one known row. Use release: summed to keep labels secret",
+                "label",
             ),
             Disclosure(
                 keeper,
                 "the embedding of every row, in every epoch",
                 others,
                 "features can be reconstructed from embeddings as far as they are correlated",
+                "features",
             ),
-            Disclosure(keeper, "the top model", others),
+            Disclosure(keeper, "the top model", others, kind="model"),
         ]
 
 
@@ -137,15 +160,21 @@ class SplitPredictClaims(Claims):
         table, receiver = node.one("data"), _receiver(node)
         about = tuple(p for p in (table.parties if table else ()) if p != receiver)
         to = (receiver,) if receiver else (ALL,)
-        lines = [Disclosure(to, "the model's score of every row", about, "a score depends on every party's features")]
-        lines.append(Disclosure((ALL,), "row count", table.parties if table else ()))
+        note = "a score depends on every party's features"
+        lines = [Disclosure(to, "the model's score of every row", about, note, "score")]
+        lines.append(Disclosure((ALL,), "row count", table.parties if table else (), kind="row_count"))
         model = node.one("model")
         # A model of release: per_example lies at the data holders only; so does one of a two-party SPU.
         if model is not None and model.label_party and table is not None and set(model.parties) <= set(table.parties):
             note = "if the model was trained with release: per_example; with summed nobody sees embeddings"
             about = tuple(p for p in model.parties if p != model.label_party)
-            lines.append(Disclosure((model.label_party,), "the embedding of every row, and its score", about, note))
+            what = "the embedding of every row, and its score"
+            lines.append(Disclosure((model.label_party,), what, about, note, "features"))
         return lines
+
+    def protections(self, node: NodeView) -> list[Protection]:
+        receiver = _receiver(node)
+        return [Protection("scores_to_one_party", node.parties, {"receiver": receiver} if receiver else {})]
 
 
 def _settings(node: NodeView) -> Settings:

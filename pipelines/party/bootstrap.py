@@ -13,8 +13,8 @@ import spu.libspu.link as link
 from secretflow.distributed.fed.global_context import get_global_context
 from secretflow.spec.extend.cluster_pb2 import SFClusterConfig, SFClusterDesc
 
-from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.certs.keys import load_signing_key, parse_public
+from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.party.sf_config import device_descriptions
 from veilflow.pipelines.party.wire import codec, proxy
 from veilflow.pipelines.party.wire.identity import Identity

@@ -122,7 +122,11 @@ class _Server:
         from veilflow.pipelines.spec import load
 
         pipeline = load(Path(job["file"]), job["overrides"])
-        facts = {"pipeline file": pipeline.sha256, "overrides": "; ".join(pipeline.overrides)}
+        facts = {
+            "pipeline file": pipeline.sha256,
+            "overrides": "; ".join(pipeline.overrides),
+            "policy": job["policy"],
+        }
         party = self._party
         if job.get("folders"):
             folder = Path(job["folders"][self._setup.party])

@@ -25,6 +25,4 @@ class Party:
 
     def context(self, node: str, device: str | None = None) -> RunContext:
         """The context of one step."""
-        return RunContext(
-            self.setup, self.cluster, self.devices, self.emit, node, device, self.wire, self.link_check
-        )
+        return RunContext(self.setup, self.cluster, self.devices, self.emit, node, device, self.wire, self.link_check)

@@ -28,15 +28,15 @@ class Step:
     """What it gives, per output name in the definition's order."""
     takes_part: tuple[str, ...]
     discloses: tuple[Disclosure, ...]
-    sends: tuple[Send, ...]
-    """What may leave a party in this step; the egress check refuses the rest."""
-    protections: tuple[Protection, ...]
-    """What must have left a receipt when the step is done."""
     reads: tuple[tuple[str, str], ...]
     """(party, address) of files outside the run that it reads."""
     cacheable: bool
     device: str | None
     """The SPU asked for in the file; None: whichever comes first."""
+    protections: tuple[Protection, ...] = ()
+    """What must leave a receipt."""
+    sends: tuple[Send, ...] = ()
+    """What may leave a party; the egress check refuses the rest."""
 
     @property
     def name(self) -> str:
@@ -128,8 +128,8 @@ def _step(
         takes_part=flow.takes_part,
         discloses=tuple(claims.discloses(view)),
         sends=tuple(claims.sends(view)),
-        protections=tuple(claims.protections(view)),
         reads=tuple(claims.reads(view)),
         cacheable=claims.cacheable(view),
         device=device,
+        protections=tuple(claims.protections(view)),
     )

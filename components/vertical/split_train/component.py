@@ -156,7 +156,8 @@ class SplitTrain(Component):
         self._store(ctx, facts, identity, training)
         if checkpoints is not None:
             checkpoints.clear()
-        _receipts(ctx, settings, roster, size)
+        if isinstance(training, SummedTraining):
+            _receipts(ctx, settings, roster, training)
         _write_report(self.report, settings, model, roster, history, rows, size)
 
     def _settings(self) -> Settings:
@@ -278,14 +279,18 @@ def _decimal(value: float) -> float:
     return float(str(np.float32(value)))
 
 
-def _receipts(ctx: Context, settings: Settings, roster: Roster, size: int) -> None:
-    if settings.release != SUMMED:
-        return
-    receipt(ctx, "minimum_batch", rows=size, minimum=settings.minimum_batch)
-    receipt(ctx, "clip", bound=settings.clip, norm="L2, per row and bottom")
-    if settings.noise > 0:
+def _receipts(ctx: Context, settings: Settings, roster: Roster, training: SummedTraining) -> None:
+    """What happened at this party, in this attempt (a resumed training counts from its checkpoint on).
+
+    Clipping is part of the release program, which every party ran on its shares and compared with the others by hash.
+    """
+    tally, deviation = training.tally, settings.noise * settings.clip
+    if tally.steps == 0 or tally.smallest >= settings.minimum_batch:
+        receipt(ctx, "minimum_batch", rows=tally.smallest, minimum=settings.minimum_batch)
+    receipt(ctx, "clip", bound=settings.clip, norm="L2, per row and bottom", batches=tally.steps)
+    if deviation > 0 and tally.drew(deviation, training.owes(ctx.self_party)):
         sources = {party: [other for other in roster.holders if other != party] for party in roster.bottoms}
-        receipt(ctx, "noise", distribution="Gaussian", deviation=settings.noise * settings.clip, added_by=sources)
+        receipt(ctx, "noise", distribution="Gaussian", deviation=deviation, drawn_here=tally.vectors, added_by=sources)
 
 
 def _write_report(

@@ -101,9 +101,7 @@ class Gate:
                 return line
         return None
 
-    def _fits(
-        self, line: Send, tag: Tag, sender: str, receiver: str, seen: Seen, passed: int, strict: bool
-    ) -> bool:
+    def _fits(self, line: Send, tag: Tag, sender: str, receiver: str, seen: Seen, passed: int, strict: bool) -> bool:
         if not (_names(line.sender, sender) and _names(line.to, receiver)):
             return False
         if line.kind == "anything":

@@ -13,8 +13,8 @@ from typing import Any
 
 from secretflow.distributed.fed.exception import FedRemoteError
 from secretflow.distributed.fed.global_context import GlobalContext
-from secretflow.distributed.fed.proxy.brpc_link.brpc_link import BrpcLinkCrossSiloMessageConfig, BrpcLinkProxy
 from secretflow.distributed.fed.object import FedObject
+from secretflow.distributed.fed.proxy.brpc_link.brpc_link import BrpcLinkCrossSiloMessageConfig, BrpcLinkProxy
 
 from veilflow.components.devices.labels import current
 from veilflow.components.errors import InternalError

@@ -32,9 +32,8 @@ def test_a_function_runs_at_its_party_only_and_published_values_reach_all(veilfl
 
 
 def who_receives(ctx):
-    from veilflow.pipelines.party.wire.proxy import SecureLinkProxy
-
     from veilflow.components.devices.pyu import publish, run_on, send_to
+    from veilflow.pipelines.party.wire.proxy import SecureLinkProxy
 
     arrived, original = [], SecureLinkProxy.recv
 

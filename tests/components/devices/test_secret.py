@@ -48,10 +48,10 @@ def test_variables_stay_and_programs_are_the_same_everywhere(veilflow_cluster: A
 def receivers(ctx: Any) -> dict[str, Any]:
     """Which objects this process receives from its peers while something is opened to the insurer."""
     import numpy as np
-    from veilflow.pipelines.party.wire.proxy import SecureLinkProxy
 
     from veilflow.components.devices.pyu import publish, run_on
     from veilflow.components.devices.secret import SecretProgram
+    from veilflow.pipelines.party.wire.proxy import SecureLinkProxy
 
     spu = machine(ctx)
     spu.send_shares("hospital", run_on("hospital", lambda: {"x": np.arange(5, dtype=np.float32)}))
