@@ -107,6 +107,10 @@ class NodeView:
         return wired[0] if wired else None
 
 
+PUBLISHED = Send("published")
+"""What nearly every step sends: public figures, to everybody."""
+
+
 class Claims:
     """The defaults describe a component that computes locally at the parties its inputs live at."""
 
@@ -125,7 +129,7 @@ class Claims:
 
     def sends(self, node: NodeView) -> list[Send]:
         """Every kind of object that leaves a party over SecretFlow's link. Links of SPU and PSI are not seen there."""
-        return [Send("anything", kind="anything")]  # TEMP
+        return []
 
     def protections(self, node: NodeView) -> list[Protection]:
         """The protections that the parameters switch on."""

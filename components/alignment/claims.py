@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from veilflow.components.alignment.spec import BOTH, parse_rules
-from veilflow.components.claims import ALL, Artifact, Claims, Disclosure, NodeView, Protection
+from veilflow.components.claims import ALL, PUBLISHED, Artifact, Claims, Disclosure, NodeView, Protection, Send
 from veilflow.components.errors import ComponentError
 
 
@@ -18,6 +18,15 @@ class PsiClaims(Claims):
         labels = [party for party in _label_parties(node) if party in receivers]
         table = Artifact("table", receivers, labels[0] if labels else None)
         return {"table": table, "report": Artifact("report")}
+
+    def sends(self, node: NodeView) -> list[Send]:
+        # to the other holder: a public key, and a digest of the common people in the agreed order
+        holders = _holders(node)
+        return [
+            PUBLISHED,
+            Send("sent", holders, holders, "bytes", max_bytes=64, times=1),
+            Send("sent", holders, holders, "document", max_items=1, max_bytes=128, times=1),
+        ]
 
     def discloses(self, node: NodeView) -> list[Disclosure]:
         holders, receivers = _holders(node), _receivers(node)

@@ -1,7 +1,7 @@
 """Claims of the `application` components."""
 
 from veilflow.components.application.limits import MIN_GROUP_ROWS
-from veilflow.components.claims import Artifact, Claims, Disclosure, NodeView, Protection
+from veilflow.components.claims import Artifact, Claims, Disclosure, NodeView, Protection, Send
 
 FIGURES = (
     "accuracy, F1, AUC, KS, precision, recall, specificity, Brier score, log loss, threshold, and how many rows are "
@@ -19,6 +19,10 @@ class EvaluateClaims(Claims):
 
     def outputs(self, node: NodeView) -> dict[str, Artifact]:
         return {"report": Artifact("report")}
+
+    def sends(self, node: NodeView) -> list[Send]:
+        # curves have a few hundred points; the whole document goes to the receivers, or to all
+        return [Send(what, max_items=1 << 16) for what in ("published", "sent")]
 
     def discloses(self, node: NodeView) -> list[Disclosure]:
         holder = _holder(node)
@@ -81,6 +85,9 @@ class WriteTableClaims(Claims):
         if table is None or not table.parties or party in table.parties:
             return []
         return [f"'party' is {party}, which holds no part of 'table'; it lies at {', '.join(table.parties)}."]
+
+    def sends(self, node: NodeView) -> list[Send]:
+        return [Send("published", max_items=1, times=1)]
 
     def cacheable(self, node: NodeView) -> bool:
         return False  # a skipped step would not write the file

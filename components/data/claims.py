@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from veilflow.components.claims import ALL, Artifact, Claims, Disclosure, NodeView, Protection
+from veilflow.components.claims import ALL, PUBLISHED, Artifact, Claims, Disclosure, NodeView, Protection, Send
 from veilflow.components.data.clean.spec import MISSING, OUTLIERS, CleanSpec, vertical_problem
 from veilflow.components.data.k_anonymity.spec import AnonymitySpec
 from veilflow.components.data.names import parse_pairs
@@ -69,6 +69,9 @@ class ReadTableClaims(Claims):
     def reads(self, node: NodeView) -> list[tuple[str, str]]:
         return [(_party(node), str(node.params.get("path", "")))]
 
+    def sends(self, node: NodeView) -> list[Send]:
+        return [Send("published", (_party(node),), max_items=1 << 16)]  # a dozen figures per column, of wide tables too
+
     @staticmethod
     def _address(node: NodeView) -> None:
         address = parse_address(str(node.params.get("path", "")))
@@ -104,6 +107,9 @@ class _TableClaims(Claims):
         if self.report:
             found["report"] = _REPORT
         return found
+
+    def sends(self, node: NodeView) -> list[Send]:
+        return [PUBLISHED]
 
     def _tell(self, node: NodeView, what: str, note: str = "", kind: str = "statistics") -> list[Disclosure]:
         source = node.one("data")
@@ -149,6 +155,10 @@ class SplitClaims(_TableClaims):
     """Splits by positions that everybody knows."""
 
     tables = ("train", "test")
+
+    def sends(self, node: NodeView) -> list[Send]:
+        # a random seed, or which rows of a stratified table are test rows: one bit per row
+        return [PUBLISHED, Send("published", kind="bytes", max_bytes=64 << 20, times=1)]
 
     def discloses(self, node: NodeView) -> list[Disclosure]:
         if not node.params.get("stratify"):

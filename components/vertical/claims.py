@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from veilflow.components.claims import ALL, Artifact, Claims, Disclosure, NodeView, Protection
+from veilflow.components.claims import ALL, PUBLISHED, Artifact, Claims, Disclosure, NodeView, Protection, Send
 from veilflow.components.errors import ComponentError
 from veilflow.components.vertical.split.declare import Declaration
 from veilflow.components.vertical.split.settings import PER_EXAMPLE, SUMMED, Optimiser, Settings
@@ -32,6 +32,22 @@ class SplitTrainClaims(Claims):
     def outputs(self, node: NodeView) -> dict[str, Artifact]:
         at = node.parties if _release(node) == SUMMED else _holders(node)
         return {"model": Artifact("model", at, _label(node)), "report": Artifact("report")}
+
+    def sends(self, node: NodeView) -> list[Send]:
+        holders, keeper = _holders(node), _keeper(node)
+        common = [PUBLISHED, Send("published", holders, kind="bytes", max_bytes=16)]
+        if _release(node) == SUMMED:
+            return [
+                *common,
+                Send("shares", holders, kind="bytes", max_bytes=1 << 30),
+                Send("opened", to=holders, kind="bytes", max_bytes=1 << 26, times="openings"),
+            ]
+        return [
+            *common,
+            _rows("embedding", holders, keeper, ("batch", None), "steps"),
+            _rows("gradient", keeper, holders, ("batch", None), "steps"),
+            _rows("validation embedding", holders, keeper, ("valid_rows", None), "epochs"),
+        ]
 
     def discloses(self, node: NodeView) -> list[Disclosure]:
         holders, label = _holders(node), _label(node)
@@ -156,6 +172,18 @@ class SplitPredictClaims(Claims):
         label = receiver if table is not None and table.label_party == receiver else None
         return {"scores": Artifact("table", at, label), "report": Artifact("report")}
 
+    def sends(self, node: NodeView) -> list[Send]:
+        receiver, model = _receiver(node), node.one("model")
+        to = (receiver,) if receiver else (ALL,)
+        keeper = (model.label_party,) if model is not None and model.label_party else (ALL,)
+        return [
+            PUBLISHED,
+            Send("shares", kind="bytes", max_bytes=1 << 30),
+            Send("opened", to=to, kind="bytes", max_bytes=1 << 26, times="openings"),
+            _rows("embedding", (ALL,), keeper, ("rows", None), 1),
+            _rows("score", keeper, to, ("rows",), 1),
+        ]
+
     def discloses(self, node: NodeView) -> list[Disclosure]:
         table, receiver = node.one("data"), _receiver(node)
         about = tuple(p for p in (table.parties if table else ()) if p != receiver)
@@ -190,6 +218,17 @@ def _settings(node: NodeView) -> Settings:
         bottom_optimiser=optimiser,
         top_optimiser=optimiser,
     )
+
+
+def _keeper(node: NodeView) -> tuple[str, ...]:
+    label = _label(node)
+    return (label,) if label else node.parties
+
+
+def _rows(
+    what: str, sender: tuple[str, ...], to: tuple[str, ...], shape: tuple[str | None, ...], times: str | int
+) -> Send:
+    return Send(what, sender, to, "array", "float32", shape, max_bytes=1 << 30, times=times)
 
 
 def _release(node: NodeView) -> str:

@@ -148,11 +148,15 @@ class _Server:
         return getattr(_module(place), name)(self._party.context(name, job.get("device")), *job["args"])
 
     def _stop(self) -> None:
+        from veilflow.components.devices.labels import RUNTIME, sending
         from veilflow.pipelines.party.bootstrap import leave
 
         self._control.close()
         self._party.devices.close()
-        leave(on_error=False)
+        self._wire.step = ""
+        with sending(RUNTIME):  # SecretFlow waits for the others with a small message
+            leave(on_error=False)
+        self._wire.transcript.flush()
         self._channel.emit("stopped", {})
         # Threads of brpc and JAX may still be winding down; nothing is left to save.
         os._exit(0)

@@ -16,7 +16,7 @@ import pandas as pd
 from secretflow.component.core import Component, Context, DistDataType, Field, Input, Interval, Output, VTable, register
 
 from veilflow.components.data.rules import RULE_TYPES
-from veilflow.components.devices.events import progress, receipt
+from veilflow.components.devices.events import progress, receipt, sizes
 from veilflow.components.devices.objects import read_object, write_object
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.report import ReportBuilder
@@ -42,7 +42,7 @@ from veilflow.components.vertical.split.settings import (
 from veilflow.components.vertical.split_train.checkpoints import Checkpoints, data_digest, training_key
 from veilflow.components.vertical.split_train.loop import Training, Validation, train
 from veilflow.components.vertical.split_train.per_example import PerExampleTraining
-from veilflow.components.vertical.split_train.summed import SummedTraining
+from veilflow.components.vertical.split_train.summed import SCORE_ROWS, SummedTraining
 
 
 @dataclass
@@ -140,6 +140,7 @@ class SplitTrain(Component):
         rows, data = read_data(ctx, source, roster)
         size = batch_size(rows, settings.batch, settings.minimum_batch)
         validation = self._validation(ctx, roster)
+        _announce(ctx, settings, rows // size, size, validation)
         training: Training
         if settings.release == SUMMED:
             machine = SecretMachine(ctx.make_spu())
@@ -277,6 +278,15 @@ def _require_owners(rules: list[dict[str, Any]], roster: Roster) -> None:
 def _decimal(value: float) -> float:
     """The number the user wrote: attributes travel as 32-bit floats, which make 0.3 a little more than 0.3."""
     return float(str(np.float32(value)))
+
+
+def _announce(ctx: Context, settings: Settings, batches: int, size: int, validation: Validation | None) -> None:
+    """What the names in the step's `Claims.sends` stand for: how often, and in which shape, values may leave."""
+    valid = validation.rows if validation is not None else 0
+    steps = settings.epochs * batches
+    # per step one gradient a feature party; per epoch the loss and the validation rows' logits
+    openings = steps + settings.epochs * (1 + -(-valid // SCORE_ROWS))
+    sizes(ctx, batch=size, steps=steps, epochs=settings.epochs, valid_rows=valid, openings=openings)
 
 
 def _receipts(ctx: Context, settings: Settings, roster: Roster, training: SummedTraining) -> None:
