@@ -29,13 +29,13 @@ def plan(file: Path, overrides: tuple[str, ...], policy_paths: tuple[Path, ...])
     from veilflow.pipelines.spec import load
 
     found = make_plan(load(file, overrides))
+    verdicts = judge_all(load_policies(policy_paths), found)
     pipeline = found.pipeline
     title = Text(pipeline.name, style="bold")
     if pipeline.description:
         title.append(f": {pipeline.description.strip()}", style="not bold")
     show(title, f"Parties: {', '.join(pipeline.parties)}", "")
     show(Text("Steps", style="bold underline"), render_steps(found), "")
-    verdicts = judge_all(load_policies(policy_paths), found)
     marks = partial(mark, verdicts) if verdicts else None
     show(Text("What each party learns", style="bold underline"), PUBLIC, render_disclosures(found, marks))
     if verdicts:

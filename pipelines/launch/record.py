@@ -119,6 +119,7 @@ def _policy(verdict: Verdict) -> dict[str, Any]:
     return {
         "name": verdict.policy.name,
         "sha256": digest_of(verdict.policy),
+        "path": verdict.loaded.file,
         "verdict": "refused" if verdict.refused else "allowed",
         "private": verdict.loaded.private,
         "description": " ".join(verdict.policy.description.split()),

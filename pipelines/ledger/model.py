@@ -97,6 +97,7 @@ class PolicyInForce(Strict):
     name: str
     sha256: str
     """Of its content, see `pipelines.policy.digest`."""
+    path: str = ""
     verdict: Literal["allowed", "refused"]
     private: bool = False
     """Of this party's own: not compared with the others'."""
