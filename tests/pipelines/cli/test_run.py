@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from veilflow.pipelines.certs.folder import ephemeral
 from veilflow.pipelines.cli.program import program
 from veilflow.pipelines.cluster.addresses import on_loopback
 
@@ -67,21 +68,26 @@ def test_a_failing_party_ends_with_4_one_message_and_a_failed_ledger(file, tmp_p
     assert "nowhere.csv" in (tmp_path / "out" / "report.html").read_text()
 
 
-def _cluster(folder: Path) -> Path:
+def _clusters(folder: Path) -> dict[str, Path]:
+    """Each party's cluster file, with keys made for the test."""
+    made = ephemeral(folder / "certs", PARTIES)
     addresses = on_loopback(PARTIES, {}).fed
-    lines = [f'  {party}: {{address: "{address}"}}' for party, address in addresses.items()]
-    path = folder / "cluster.yaml"
-    path.write_text("\n".join(["version: 1", "profile: simulation", "parties:", *lines, ""]))
-    return path
+    rows = [f'  {name}: {{address: "{addresses[name]}", signing_key: "{made[name].pin}"}}' for name in PARTIES]
+    files = {}
+    for party in PARTIES:
+        head = ["version: 1", "profile: simulation", f"identity: {made[party].identity}", "parties:"]
+        files[party] = folder / f"{party}.cluster.yaml"
+        files[party].write_text("\n".join([*head, *rows, ""]))
+    return files
 
 
 @pytest.mark.cluster
 def test_parties_started_one_by_one_finish_the_same_run(file, tmp_path):
-    cluster = _cluster(tmp_path)
-    command = [*_COMMAND, str(file), "--cluster", str(cluster)]
+    clusters = _clusters(tmp_path)
+    command = [*_COMMAND, str(file)]
     started = [
         subprocess.Popen(
-            [*command, "--party", party, "--out", str(tmp_path / party)],
+            [*command, "--cluster", str(clusters[party]), "--party", party, "--out", str(tmp_path / party)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -98,12 +104,12 @@ def test_parties_started_one_by_one_finish_the_same_run(file, tmp_path):
 
 @pytest.mark.cluster
 def test_parties_with_different_files_stop_and_name_the_difference(file, tmp_path):
-    cluster = _cluster(tmp_path)
+    clusters = _clusters(tmp_path)
     other = tmp_path / "other.yaml"
     other.write_text(PIPELINE.replace("name: meeting", "name: another"))
     started = [
         subprocess.Popen(
-            [*_COMMAND, str(path), "--cluster", str(cluster), "--party", party, "--out", str(tmp_path / party)],
+            [*_COMMAND, str(path), "--cluster", str(clusters[party]), "--party", party, "--out", str(tmp_path / party)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -122,7 +128,7 @@ def test_a_party_whose_peers_never_come_gives_up(file, tmp_path):
     from veilflow.pipelines.launch.setups import party_setup
     from veilflow.pipelines.spec import load
 
-    setups = party_setup(load(file), tmp_path, load_cluster(_cluster(tmp_path)), "hospital")
+    setups = party_setup(load(file), tmp_path, load_cluster(_clusters(tmp_path)["hospital"]), "hospital")
     alone = {"hospital": replace(setups["hospital"], connect_seconds=10)}
     started = time.monotonic()
     with pytest.raises(PartyFailed, match="hospital failed: "):
