@@ -94,7 +94,7 @@ def _config(folder: Path, protocol: str, receiver_rank: int, broadcast: bool) ->
 
 
 def _write(path: Path, keys: Sequence[str]) -> int:
-    """Keys as hex, so that no character of theirs means anything to a CSV reader; returns how many rows were written."""
+    """Keys as hex, so that no character of theirs means anything to a CSV reader; returns the rows written."""
     lines = [f"k{key.encode('utf-8', 'surrogatepass').hex()},{row}\n" for row, key in enumerate(keys)]
     lines.append(f"d{secrets.token_hex(32)},{_DECOY_ROW}\n")
     order = np.random.default_rng(secrets.randbits(128)).permutation(len(lines))

@@ -43,7 +43,9 @@ class SplitTrainClaims(Claims):
         figures = "the training loss of every epoch"
         if node.one("valid") is not None:
             figures += ", and the validation rows' loss and AUC"
-        public = Disclosure((ALL,), f"{figures}; row count, model shape and settings", holders, "means over all rows", "metric")
+        public = Disclosure(
+            (ALL,), f"{figures}; row count, model shape and settings", holders, "means over all rows", "metric"
+        )
         order = Disclosure(
             (ALL,), "which row positions make up each batch", (), "random, and not of one party's choosing", "row_order"
         )

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from veilflow.components.claims import ALL, Disclosure, Protection
+from veilflow.pipelines.plan import Plan
 from veilflow.pipelines.policy.load import LoadedPolicy
 from veilflow.pipelines.policy.model import Policy, Require, Selector
-from veilflow.pipelines.plan import Plan
 
 RELATIVE = 1e-6
 """Figures of protections count as reached within this: SecretFlow carries floats as 32 bits."""

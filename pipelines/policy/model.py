@@ -1,12 +1,12 @@
 """The typed policy: frozen, strict, nothing unknown allowed, no rule that could not mean anything.
 
-    version: 1
-    name: no_labels
-    description: Labels stay where they are.
-    default: allow               # or deny: then every line of the disclosure table needs an allow rule
-    forbid:
-      - kind: label
-        reason: Diagnoses may not leave the hospital.
+version: 1
+name: no_labels
+description: Labels stay where they are.
+default: allow               # or deny: then every line of the disclosure table needs an allow rule
+forbid:
+  - kind: label
+    reason: Diagnoses may not leave the hospital.
 """
 
 from collections.abc import Mapping

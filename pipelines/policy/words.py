@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from veilflow.components.claims import Disclosure
+from veilflow.pipelines.plan import Step
 from veilflow.pipelines.policy.digest import digest_of
 from veilflow.pipelines.policy.match import Finding, Verdict
-from veilflow.pipelines.plan import Step
 
 
 def refusal(verdicts: Sequence[Verdict]) -> str:

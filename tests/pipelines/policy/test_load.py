@@ -80,10 +80,22 @@ def test_all_problems_come_at_once_each_with_its_line():
         ("    reason: no labels\n", "", "line 5: forbid -> item 1: 'reason' is missing: people read it"),
         ("reason: no labels", "reason: ' '", "line 6: forbid -> item 1 -> reason: the reason is empty"),
         ("kind: label", "kind: []", "line 5: forbid -> item 1 -> kind: an empty list matches nothing"),
-        ("  - kind: label\n    reason", "  - reason", "line 5: forbid -> item 1: the rule does not say what it matches"),
+        (
+            "  - kind: label\n    reason",
+            "  - reason",
+            "line 5: forbid -> item 1: the rule does not say what it matches",
+        ),
         ("io/*", "i0/*", "line 11: components -> forbid: 'i0/*' fits no component"),
-        ("split_train", "split_trian", "'vertical/split_trian' fits no component; did you mean 'vertical/split_train'?"),
-        ("deviation: 1", "deviation: '1'", "require -> item 1 -> at_least -> deviation: expected a number, got the text"),
+        (
+            "split_train",
+            "split_trian",
+            "'vertical/split_trian' fits no component; did you mean 'vertical/split_train'?",
+        ),
+        (
+            "deviation: 1",
+            "deviation: '1'",
+            "require -> item 1 -> at_least -> deviation: expected a number, got the text",
+        ),
         ("deviation: 1", "deviation: true", "require -> item 1 -> at_least -> deviation: expected a number, got true"),
         ("deviation: 1", "deviation: .nan", "require -> item 1 -> at_least -> deviation: expected a finite number"),
         ("name: demo", "name: my policy", "line 2: name: 'my policy' is not a name"),
@@ -117,7 +129,9 @@ KNOWN = {"version", "name", "description", "default", "forbid", "allow", "compon
 KNOWN |= {"component", "step", "reason", "protection", "upstream", "at", "at_least", "at_most", "equals"}
 
 
-@given(place=st.sampled_from(_places(DOCUMENT)), key=st.from_regex(r"[a-z_]{1,12}", fullmatch=True), value=st.booleans())
+@given(
+    place=st.sampled_from(_places(DOCUMENT)), key=st.from_regex(r"[a-z_]{1,12}", fullmatch=True), value=st.booleans()
+)
 def test_an_unknown_key_is_an_error_wherever_it_stands(place: tuple[Any, ...], key: str, value: bool):
     if key in KNOWN:
         return
@@ -133,7 +147,7 @@ def test_an_unknown_key_is_an_error_wherever_it_stands(place: tuple[Any, ...], k
 def test_two_policies_may_not_have_one_name(tmp_path: Path):
     for name in ("a.yaml", "b.yaml"):
         (tmp_path / name).write_text(GOOD)
-    with pytest.raises(PipelineFileError, match="name 'demo' is taken by .*a.yaml; rename one"):
+    with pytest.raises(PipelineFileError, match=r"name 'demo' is taken by .*a\.yaml; rename one"):
         load_policies([tmp_path / "a.yaml", tmp_path / "b.yaml"])
 
 

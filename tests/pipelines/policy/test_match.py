@@ -202,7 +202,11 @@ selectors = st.fixed_dictionaries(
 ).filter(bool)
 forbids = selectors.map(lambda rule: {**rule, "reason": "r"})
 requires = st.fixed_dictionaries(
-    {"protection": st.sampled_from(["noise", "clip", "mask"]), "component": st.just("vertical/*"), "reason": st.just("r")}
+    {
+        "protection": st.sampled_from(["noise", "clip", "mask"]),
+        "component": st.just("vertical/*"),
+        "reason": st.just("r"),
+    }
 )
 policies = st.one_of(
     st.fixed_dictionaries({"default": st.just("allow"), "forbid": st.lists(forbids, min_size=1, max_size=3)}),
