@@ -64,6 +64,8 @@ class Cluster(_Strict):
     tls: TlsFiles | None = None
     identity: Path | None = None
     """This machine's private signing key."""
+    policies: list[Path] = []
+    """This party's own: enforced here, neither compared with the others nor told them."""
 
     def is_loopback(self) -> bool:
         return not self.outside()
@@ -156,7 +158,9 @@ def _with_absolute_files(cluster: Cluster, base: Path) -> Cluster:
     tls = cluster.tls
     if tls is not None:
         tls = TlsFiles(**{name: (base / value).resolve() for name, value in tls})
-    return cluster.model_copy(update={"parties": parties, "tls": tls, "identity": absolute(cluster.identity)})
+    policies = [(base / path).resolve() for path in cluster.policies]
+    changed = {"parties": parties, "tls": tls, "identity": absolute(cluster.identity), "policies": policies}
+    return cluster.model_copy(update=changed)
 
 
 def is_loopback_host(host: str) -> bool:
