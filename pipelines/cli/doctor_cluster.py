@@ -50,8 +50,11 @@ def _facts(cluster: Cluster, party: str) -> Facts:
         data_root=None,
         listen=cluster.parties[party].listen,
         tls=None if tls is None else {"ca": str(tls.ca), "certificate": str(tls.certificate), "key": str(tls.key)},
+        identity=cluster.identity or Path(),
+        pins=cluster.pins(),
+        profile=cluster.profile,
     )
-    return facts_of(setup, profile=cluster.profile, identity=cluster.identity, pins=cluster.pins())
+    return facts_of(setup)
 
 
 def _profile(facts: Facts, cluster: Cluster) -> Iterator[Finding]:
