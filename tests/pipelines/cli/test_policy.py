@@ -51,17 +51,13 @@ def test_a_refusal_ends_with_5_and_names_line_rule_and_reason(file: Path, tmp_pa
 
 
 def test_check_names_the_policies_that_allow(file: Path):
-    done = call(
-        "check", file, "--policy", POLICIES / "research_default.yaml", "--policy", POLICIES / "hospital_private.yaml"
-    )
+    done = call("check", file, "--policy", POLICIES / "research_default.yaml", "--policy", POLICIES / "hospital_private.yaml")
     assert done.exit_code == 0
     assert done.stdout.endswith(", allowed by research_default, hospital_private\n")
 
 
 def test_plan_marks_every_line_and_gives_each_policys_verdict(file: Path):
-    done = call(
-        "plan", file, "--policy", POLICIES / "no_row_level.yaml", "--policy", POLICIES / "research_default.yaml"
-    )
+    done = call("plan", file, "--policy", POLICIES / "no_row_level.yaml", "--policy", POLICIES / "research_default.yaml")
     lines = done.stdout.splitlines()
     marked = [line for line in lines if "FORBIDDEN" in line]
     assert len(marked) == 2
