@@ -8,9 +8,11 @@
       coordinator: {address: "10.0.0.3:9100", signing_key: "ed25519:..."}
     tls: {ca: certs/ca.pem, certificate: certs/hospital.pem, key: certs/hospital.key}
     identity: certs/hospital.signing.pem
+    policies: [policies/hospital_private.yaml]
 
 `address` is the base: see `addresses` for the ports that follow it. `listen` replaces the host this party binds to
-(behind NAT). `signing_key` is the public key that a party's messages must carry. `profile: simulation` is for one
+(behind NAT). `signing_key` is the public key that a party's messages must carry. `policies` bind this
+party only. `profile: simulation` is for one
 machine: every address is loopback, and certificates and keys may be left out.
 """
 
