@@ -85,7 +85,7 @@ def party_setup(pipeline: Pipeline, out: Path, cluster: Cluster, party: str) -> 
         profile=cluster.profile,
     )
     _require_identity(cluster, parties)
-    check_start(facts_of(setup, profile=setup.profile, identity=setup.identity, pins=setup.pins))
+    check_start(facts_of(setup))
     return {party: setup}
 
 

@@ -37,7 +37,7 @@ def prepare(setup: PartySetup) -> Identity:
         KeyFileError, WireRefused: the signing key cannot be used, or is not the one pinned for this party.
     """
     private_tmp(setup.folder)
-    check_start(facts_of(setup, profile=setup.profile, identity=setup.identity, pins=setup.pins, in_party=True))
+    check_start(facts_of(setup, in_party=True))
     codec.install()
     storage_jail.install()
     archives.install()
