@@ -1,4 +1,4 @@
-"""Tries many yacl links at once: scenarios in from stdin as JSON, what each side received out to stdout as JSON.
+"""Tries many yacl links at once: scenarios come from stdin, their waves from argv, what was received goes to stdout.
 
 Every side of every link is a forked process of its own, because yacl ends the process (code 255) when a message cannot
 be sent. Forked before any link exists, from a process that has loaded SecretFlow once.
@@ -21,8 +21,8 @@ _SECONDS = 40
 def _describe(addresses, tls):
     desc = link.Desc()
     desc.id = "test"
-    desc.recv_timeout_ms = desc.http_timeout_ms = 4000
-    desc.connect_retry_times, desc.connect_retry_interval_ms = 6, 100
+    desc.recv_timeout_ms = desc.http_timeout_ms = 8000
+    desc.connect_retry_times, desc.connect_retry_interval_ms = 14, 200
     desc.retry_opts.max_retry, desc.retry_opts.retry_interval_ms = 2, 100
     desc.retry_opts.retry_interval_incr_ms = 100
     for index, address in enumerate(addresses):
@@ -70,12 +70,11 @@ def _try(scenarios, addresses):
 
 def main():
     scenarios = json.load(sys.stdin)
-    names = list(scenarios)
     free = (port for port in range(15000 + secrets.randbelow(8000), 32000) if is_free("127.0.0.1", port))
-    addresses = {name: [f"127.0.0.1:{next(free)}" for _ in scenarios[name]] for name in names}
+    addresses = {name: [f"127.0.0.1:{next(free)}" for _ in scenarios[name]] for name in scenarios}
     answers = {}
-    for start in range(0, len(names), 4):  # a few at once: all of them would starve each other
-        answers |= _try({name: scenarios[name] for name in names[start : start + 4]}, addresses)
+    for wave in json.loads(sys.argv[1]):  # all of them at once would starve each other
+        answers |= _try({name: scenarios[name] for name in wave}, addresses)
     json.dump(answers, sys.stdout)
 
 

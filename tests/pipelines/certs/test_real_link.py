@@ -60,6 +60,19 @@ def _for_one_usage(authority, key, name, usage):
     return builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False).sign(authority.key, hashes.SHA256())
 
 
+GOOD = ["good", "traditional PEM"]
+NAMED_OTHERWISE = ["somebody else", "both somebody else"]
+DOWN = [
+    "client without TLS",
+    "server without TLS",
+    "rogue authority",
+    "expired",
+    "not yet valid",
+    "for servers only",
+    "for clients only",
+]
+
+
 @pytest.fixture(scope="module")
 def links(tmp_path_factory):
     """Every scenario's two sides and what each received; all links are tried at once, in processes of their own."""
@@ -81,7 +94,7 @@ def links(tmp_path_factory):
         "both somebody else": [world.party("stranger"), world.party("coordinator")],
     }
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("link_worker.py"))],
+        [sys.executable, str(Path(__file__).with_name("link_worker.py")), json.dumps([GOOD + NAMED_OTHERWISE, DOWN])],
         input=json.dumps(scenarios), capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
@@ -91,30 +104,19 @@ def links(tmp_path_factory):
 BOTH = [["hello from 0", "hello from 1"]] * 2
 
 
-@pytest.mark.parametrize("scenario", ["good", "traditional PEM"])
+@pytest.mark.parametrize("scenario", GOOD)
 def test_issued_certificates_bring_a_link_up(links, scenario):
     assert links[scenario] == BOTH
 
 
-@pytest.mark.parametrize(
-    "scenario",
-    [
-        "client without TLS",
-        "server without TLS",
-        "rogue authority",
-        "expired",
-        "not yet valid",
-        "for servers only",
-        "for clients only",
-    ],
-)
+@pytest.mark.parametrize("scenario", DOWN)
 def test_no_word_gets_through_and_nobody_hangs(links, scenario):
     """``ended`` is yacl's own way to give up: it ends the process with code 255."""
     assert set(links[scenario]) <= {"refused", "ended"}
     assert "refused" in links[scenario]
 
 
-@pytest.mark.parametrize("scenario", ["somebody else", "both somebody else"])
+@pytest.mark.parametrize("scenario", NAMED_OTHERWISE)
 def test_no_name_is_checked_so_another_party_s_certificate_is_accepted(links, scenario):
     """Known, and not covered by TLS here: messages are signed with pinned keys instead. Should this fail, then yacl has
     begun to check names: say so in docs/deployment.md."""

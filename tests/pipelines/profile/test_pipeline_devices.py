@@ -38,7 +38,7 @@ def test_an_unknown_key_of_a_device_never_gets_as_far_as_spu(key):
 @pytest.mark.parametrize(
     "option",
     [
-        "enable_pphlo_trace: true",
+        "enable_trace: true",
         "runtime_config: {protocol: REF2K}",
         "protocol: REF2K",
         "scheme: mock",
