@@ -120,12 +120,12 @@ def _problems(cluster: Cluster) -> Iterator[str]:
     if cluster.tls is None:
         yield f"links would be unencrypted: add tls: {{ca, certificate, key}}.{otherwise}"
     if cluster.identity is None:
-        yield f"this machine's party cannot sign: add identity: NAME.signing.pem.{otherwise}"
+        yield "this machine's party cannot sign: add identity: NAME.signing.pem."
     unpinned = [name for name in cluster.parties if name not in cluster.pins()]
     if unpinned:
         yield (
             f"nothing tells {', '.join(unpinned)} from somebody else: add signing_key: "
-            f'"ed25519:..." from each one\'s NAME.signing.pub.{otherwise}'
+            '"ed25519:..." from each one\'s NAME.signing.pub.'
         )
 
 

@@ -19,6 +19,7 @@ from secretflow_spec.v1.data_pb2 import StorageConfig
 from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.party.wire.link_check import Check
 from veilflow.pipelines.party.wire.proxy import Wire
+from veilflow.pipelines.profile import check_spu
 
 Emit = Callable[[str, dict[str, Any]], None]
 
@@ -119,6 +120,8 @@ class RunContext(Context):  # type: ignore[misc]
         definition = copy.deepcopy(spu_config["cluster_def"])
         if config is not None:
             config.update_config(definition["runtime_config"])
+        parties = [node["party"] for node in definition["nodes"]]
+        check_spu(self.setup.profile, self.node, parties, definition["runtime_config"])
         return self._devices.spu(definition, spu_config.get("link_desc"))
 
     def pair_addresses(self, one: str, other: str) -> dict[str, str]:

@@ -29,8 +29,8 @@ class Failure:
     node: str
     message: str
     kind: str
-    """``component`` (data or settings), ``refused`` (a message, key or setting breaks a rule), ``remote`` (a peer failed),
-    ``lost`` (a peer is gone) or ``internal``."""
+    """``component`` (data or settings), ``refused`` (a message, key or setting breaks a rule), ``remote`` (a peer
+    failed), ``lost`` (a peer is gone) or ``internal``."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
