@@ -1,8 +1,8 @@
 """SecretFlow's SPU, with programs that every party has compiled itself.
 
-SecretFlow compiles an SPU function at the first party of the device and ships the result, so that party decides what all
-others compute on their shares. Here every party compiles the function it has itself, and the ranks compare the SHA-256 of
-the results before they run one for the first time. Nothing else changes: SecretFlow's own components run on it.
+SecretFlow compiles an SPU function at the first party of the device and ships the result, so that party decides what
+all others compute on their shares. Here every party compiles the function it has itself, and the ranks compare the
+SHA-256 of the results before they run one for the first time. SecretFlow's own components run on it unchanged.
 """
 
 import hashlib
