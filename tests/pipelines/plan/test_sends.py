@@ -22,19 +22,7 @@ def test_lines_name_route_shape_and_number():
     file = next(path for path in PIPELINES if path.name == "hospital_insurer.yaml")
     said = _wire(str(file), "--set", "train.release=per_example")
     (line,) = [line for line in said.splitlines() if " gradient " in line]
-    assert line.split() == [
-        "hospital",
-        "hospital,",
-        "insurer",
-        "gradient",
-        "float32",
-        "array",
-        "batch",
-        "x",
-        "?",
-        "steps",
-        "objects",
-    ]
+    assert " ".join(line.split()) == "hospital hospital, insurer gradient float32 array batch x ? steps objects"
 
 
 @pytest.mark.parametrize("file", PIPELINES, ids=lambda file: file.name)
