@@ -135,7 +135,7 @@ def _backend(ctx: Any, settings: SumSettings, clients: tuple[str, ...], coordina
     if settings.backend == SPU:
         from veilflow.components.privacy.secagg.backends.spu import SpuBackend
 
-        return SpuBackend(ctx, coordinator)
+        return SpuBackend(ctx, clients, coordinator, bound)
     from veilflow.components.privacy.secagg.backends.plain import PlainBackend
 
     return PlainBackend(ctx, coordinator)
