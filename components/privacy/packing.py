@@ -60,7 +60,7 @@ def pack(vector: np.ndarray, slots: Slots) -> list[int]:
         ComponentError: a value beyond the bound, which would run into the next slot.
     """
     if vector.size and (int(vector.max()) > slots.bound or int(vector.min()) < -slots.bound):
-        raise ComponentError(f"packing: a value exceeds the agreed bound of {slots.bound}; it would corrupt its neighbour.")
+        raise ComponentError(f"packing: a value exceeds the bound of {slots.bound}; it would corrupt its neighbour.")
     rows = slots.plaintexts(vector.size)
     filled = np.full(rows * slots.per_plaintext, slots.bound, np.int64)  # padding counts as zeros
     filled[: vector.size] = vector + slots.bound

@@ -104,7 +104,9 @@ def open_sum(masked: Mapping[str, np.ndarray], roster: Sequence[str], bound: int
     signed: np.ndarray = total.view(np.int32 if total.dtype == np.uint32 else np.int64).astype(np.int64)
     limit = bound * len(roster)
     if int(signed.max()) > limit or int(signed.min()) < -limit:
-        raise ComponentError("secure sum: the total is beyond its bound; a vector or a mask was wrong. Round discarded.")
+        raise ComponentError(
+            "secure sum: the total is beyond its bound; a vector or a mask was wrong. Round discarded."
+        )
     return signed
 
 

@@ -48,9 +48,7 @@ class SecureSum:
         ComponentError: settings that do not protect; ``plain`` outside a simulation.
     """
 
-    def __init__(
-        self, ctx: Any, settings: SumSettings, clients: Sequence[str], coordinator: str, bound: int
-    ) -> None:
+    def __init__(self, ctx: Any, settings: SumSettings, clients: Sequence[str], coordinator: str, bound: int) -> None:
         settings.check(clients, coordinator)
         require_room(bound, len(clients))
         self.present: tuple[str, ...] = ()

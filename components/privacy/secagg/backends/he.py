@@ -17,9 +17,7 @@ from veilflow.components.privacy.secagg.settings import SumSettings
 class PackedHeBackend:
     """A fresh key per step at the keeper; the coordinator adds."""
 
-    def __init__(
-        self, ctx: Any, settings: SumSettings, clients: tuple[str, ...], coordinator: str, bound: int
-    ) -> None:
+    def __init__(self, ctx: Any, settings: SumSettings, clients: tuple[str, ...], coordinator: str, bound: int) -> None:
         self._coordinator, self._keeper = coordinator, settings.key_keeper(clients, coordinator)
         self._bits, self._me = settings.key_bits, ctx.self_party
         self._slots = Slots(bound, len(clients), packed_he.capacity(self._bits))
@@ -30,7 +28,13 @@ class PackedHeBackend:
     def sum(self, parts: Mapping[str, Any], length: int, round: int) -> Any:
         """The total at the coordinator."""
         del round  # every ciphertext has randomness of its own
-        coordinator, keeper, public, bits, slots = self._coordinator, self._keeper, self._public, self._bits, self._slots
+        coordinator, keeper, public, bits, slots = (
+            self._coordinator,
+            self._keeper,
+            self._public,
+            self._bits,
+            self._slots,
+        )
         sent = [self._encrypt(party, part) for party, part in parts.items()]
 
         def add(*ciphertexts: bytes) -> tuple[bytes, list[int]]:

@@ -51,7 +51,9 @@ def three_rounds(ctx: Any, backend: str, coordinator: str) -> dict[str, Any]:
         total = summer.sum({party: brought(party, number) for party in PARTIES}, weights)
         there = summer.present
         expected = sum((weights or {}).get(party, 1) * vector_of(party, number, length) for party in there)
-        same = run_on(coordinator, lambda got, want=expected: got.dtype == want.dtype and bool((got == want).all()), total)
+        same = run_on(
+            coordinator, lambda got, want=expected: got.dtype == want.dtype and bool((got == want).all()), total
+        )
         found["equal"].append(publish(same))
         found["present"].append(list(there))
     summer.receipts()
