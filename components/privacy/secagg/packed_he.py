@@ -4,18 +4,18 @@ Computes     the coordinator learns sum_i x_i, exactly; the key's keeper and the
 How          clients pack their values into few plaintexts (`privacy.packing`), encrypt them, and send them to the
              coordinator, who adds the ciphertexts, adds a ciphertext of a random R it alone knows, and sends the result
              to the keeper. The keeper decrypts sum + R and returns it; the coordinator takes R away.
-Adversary    semi-honest, static: the coordinator, or the keeper, or any clients. NOT the coordinator together with the
-             keeper: they could open every client's vector. If that is too much trust, use `masks` or `spu`.
-Reveals      to the coordinator: the sum, who took part, its length. To the keeper: the number of ciphertexts; sum + R is
-             within 2**-`BLIND_BITS` of uniform whatever the sum is, and it never gets a client's ciphertext.
+Adversary    semi-honest, static: the coordinator, or the keeper, or any clients. NOT the coordinator together with
+             the keeper: they could open every client's vector. If that is too much trust, use `masks` or `spu`.
+Reveals      to the coordinator: the sum, who took part, its length. To the keeper: the number of ciphertexts; sum + R
+             is within 2**-`BLIND_BITS` of uniform whatever the sum is, and it never gets a client's ciphertext.
 Not covered  malicious clients: a ciphertext is no proof that its values are in range. A total beyond its range is
              refused, but a value that leaks into the neighbouring slot and stays in range is not seen. A malicious
              keeper can return another total.
 Assumes      Paillier is CPA-secure (decisional composite residuosity, 3072 bits); HEU draws its randomness well.
 Cost         one ciphertext of 2 * key_bits per 2926 / slot-width values: at 16-bit slots about 4.3 bytes per value and
              client. Encryption dominates; the sum is decrypted once per round.
-Reference    Paillier 1999; packing as in Zhang et al. 2020 (BatchCrypt, usenix.org/conference/atc20/presentation/zhang).
-             Our slots are exact: no quantisation happens here.
+Reference    Paillier 1999; packing as in Zhang et al. 2020 (BatchCrypt, USENIX ATC). Our slots are exact: nothing is
+             quantised here.
 """
 
 from __future__ import annotations

@@ -78,7 +78,8 @@ def mask(
         roster: the clients of this round, ``me`` among them; at least two.
         round: never twice with different vectors.
     """
-    assert me in roster and len(set(roster)) == len(roster) >= 2, "an incomplete roster masks nothing"
+    assert me in roster, "masks of others do not hide this vector"
+    assert len(set(roster)) == len(roster) >= 2, "a roster of one masks nothing"
     hidden = vector.astype(dtype)  # modulo 2**b, exact for what fits the bound
     for peer in roster:
         if peer != me:
@@ -97,8 +98,8 @@ def open_sum(masked: Mapping[str, np.ndarray], roster: Sequence[str], bound: int
     missing = [party for party in roster if masked.get(party) is None]
     if missing or set(masked) != set(roster):
         raise ComponentError(
-            f"secure sum: {', '.join(missing) or 'a stranger'} breaks the round's roster. Nothing was opened; repeat the "
-            "round with the others under a new number."
+            f"secure sum: {', '.join(missing) or 'a stranger'} breaks the round's roster. Nothing was opened; "
+            "repeat the round with the others under a new number."
         )
     total = np.sum(np.stack([masked[party] for party in roster]), axis=0, dtype=masked[roster[0]].dtype)
     signed: np.ndarray = total.view(np.int32 if total.dtype == np.uint32 else np.int64).astype(np.int64)

@@ -93,7 +93,7 @@ class SecureSum:
         return total
 
     def receipts(self) -> None:
-        """Write this party's receipt of what it really did. After the last total has been used in something published."""
+        """Write this party's receipt of what it did; after the last total was used in something published."""
         settings = self._settings
         if settings.backend == PLAIN or self.rounds == 0:
             return

@@ -4,8 +4,6 @@ from typing import Any
 
 import pytest
 
-from veilflow.components.errors import ComponentError
-
 pytestmark = pytest.mark.cluster
 
 PARTIES = ["hospital", "insurer", "coordinator"]
