@@ -196,8 +196,8 @@ class Budget:
         both = [*before, *charges]
         if not self._within(both, terms.epsilon):
             raise BudgetExceeded(
-                f"budget: '{what}' would bring epsilon to {self._epsilon(both):.4g} at delta {terms.delta:g}, the limit "
-                f"is {terms.epsilon:g}; {self._epsilon(before):.4g} is spent. Nothing was released."
+                f"budget: '{what}' would bring epsilon to {self._epsilon(both):.4g} at delta {terms.delta:g}, the "
+                f"limit is {terms.epsilon:g}; {self._epsilon(before):.4g} is spent. Nothing was released."
             )
 
     def _charges(self) -> list[Charge]:
