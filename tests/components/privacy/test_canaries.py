@@ -34,29 +34,26 @@ def canaries() -> Iterator[np.ndarray]:
         yield direction / np.linalg.norm(direction)
 
 
-def score(round: int, update: np.ndarray, direction: np.ndarray) -> float:
-    """One round; what the attacker measures of bank_a's part in the sum, in grid steps."""
+def residual(round: int, update: np.ndarray) -> np.ndarray:
+    """One round; what the attacker makes of the sum: bank_a's part, in grid steps."""
     dtype, masked, others = ring(BOUND, len(CLIENTS)), {}, np.zeros(SIZE, np.int64)
     for party in CLIENTS:
         own = update if party == "bank_a" else np.zeros(SIZE)
         vector, _ = integers.weighted(path.protect(own, RELEASE), WEIGHTS[party], BOUND)
         masked[party] = mask(vector, party, SECRETS[party], CLIENTS, round, dtype)
         others += 0 if party == "bank_a" else vector
-    total = open_sum(masked, CLIENTS, BOUND)
-    return float(direction @ (total - others))
+    return open_sum(masked, CLIENTS, BOUND) - others
 
 
 def mu_hat(rounds: int) -> float:
     """The best of the canaries; the updates are three times too long, so that clipping matters."""
-    found, number = [], 0
+    away = np.stack([residual(each, np.zeros(SIZE)) for each in range(rounds)])
+    found, number = [], rounds
     for direction in canaries():
-        scores = []
-        for update in (3 * CLIP * direction, np.zeros(SIZE)):
-            scores.append([score(number + each, update, direction) for each in range(rounds)])
-            number += rounds
-        there, away = map(np.asarray, scores)
-        deviation = np.sqrt((there.var() + away.var()) / 2)
-        found.append((there.mean() - away.mean()) / max(deviation, 1e-9))
+        there = np.stack([residual(number + each, 3 * CLIP * direction) for each in range(rounds)])
+        number += rounds
+        one, none = there @ direction, away @ direction
+        found.append((one.mean() - none.mean()) / max(np.sqrt((one.var() + none.var()) / 2), 1e-9))
     return max(found)
 
 
