@@ -10,6 +10,7 @@ from veilflow.pipelines.cli.output import console
 
 BENCHES = {
     "overhead": "ten empty steps, three parties, from a cold start",
+    "secagg": "secure sums: masks, packed HE, SPU against the sum in the clear, and HEU unpacked",
     "split": "split learning against centralised JAX training",
     "wire": "TLS, signatures and egress check against the bare link",
 }
