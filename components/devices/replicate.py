@@ -18,6 +18,7 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from veilflow.components.devices.pyu import run_on, send_to
+from veilflow.components.devices.secret_layout import ring
 from veilflow.components.devices.secret_table import SpuFacts
 
 SEED_BYTES = 16
@@ -66,3 +67,14 @@ def _masked(part: np.ndarray | None, own: bytes, given: bytes, shape: tuple[int,
 
 def _pair(own: np.ndarray, following: bytes) -> np.ndarray:
     return np.stack([own, np.frombuffer(following, np.uint64).reshape(own.shape)], axis=-1)
+
+
+def deal(values: np.ndarray, protocol: str) -> list[np.ndarray]:
+    """Fresh shares of numbers that one party knows: per rank uint64 of shape (*values.shape, k), for that rank only."""
+    whole = ring(values)
+    first = keystream(secrets.token_bytes(SEED_BYTES), whole.shape)
+    if protocol == "CHEETAH":
+        return [first[..., None], (whole - first)[..., None]]
+    second = keystream(secrets.token_bytes(SEED_BYTES), whole.shape)
+    drawn = [first, second, whole - first - second]
+    return [np.stack([drawn[rank], drawn[(rank + 1) % 3]], axis=-1) for rank in range(3)]

@@ -25,7 +25,7 @@ from veilflow.components.devices.secret_runtime import Cut, DealtSigmoid, Secret
 from veilflow.components.devices.secret_shares import join, share
 from veilflow.components.errors import ComponentError
 
-__all__ = ["FRACTION_BITS", "Cut", "DealtSigmoid", "SecretMachine", "SecretProgram", "require_secure"]
+__all__ = ["FRACTION_BITS", "Cut", "DealtSigmoid", "SecretMachine", "SecretProgram", "Stage", "require_secure"]
 
 FRACTION_BITS = 18
 _WORLD = {"ABY3": 3, "CHEETAH": 2}

@@ -237,9 +237,7 @@ class SecretRuntime:
     def _zero(self, shape: Sequence[int]) -> libspu.Share:
         return to_share(np.zeros((*shape, WIDTHS[self._protocol]), np.uint64), self._protocol)
 
-    def _feed(
-        self, cuts: Mapping[str, Cut], rows: np.ndarray | None, publics: Mapping[str, np.ndarray]
-    ) -> None:
+    def _feed(self, cuts: Mapping[str, Cut], rows: np.ndarray | None, publics: Mapping[str, np.ndarray]) -> None:
         for name, cut in cuts.items():
             assert rows is not None, name
             self._runtime.set_var(name, to_share(cut.of(self._tables[cut.table], rows), self._protocol))

@@ -62,7 +62,7 @@ class Rule:
             return {}
         now = self.rate * self.scale / (1 - DECAY ** (step + 1))
         unbias = 1 / (1 - DECAY_SQUARES ** (step + 1))
-        return {"rate_now": np.float32(now), "unbias": np.float32(unbias)}
+        return {"rate_now": np.array(now, np.float32), "unbias": np.array(unbias, np.float32)}
 
     def step(
         self, flat: Array, total: Array, rows: int, state: Sequence[Array], publics: Sequence[Array]
@@ -83,9 +83,7 @@ class Rule:
         root = lax.rsqrt(second * unbias + _FLOOR)
         return flat - first * root * now, [first, second]
 
-    def _plain(
-        self, flat: Array, gradient: Array, rate: float, state: Sequence[Array]
-    ) -> tuple[Array, list[Array]]:
+    def _plain(self, flat: Array, gradient: Array, rate: float, state: Sequence[Array]) -> tuple[Array, list[Array]]:
         """``gradient`` times ``rate`` off the parameters. The velocity is kept times ``rate``, which stays the same."""
         if self.kind == "sgd":
             return flat - gradient * rate, []

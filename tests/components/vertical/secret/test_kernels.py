@@ -1,5 +1,6 @@
 """Kernels of secret training against plain JAX, on the deployed ring."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -31,14 +32,20 @@ def plain_logits(spec: Dense, flat: Any, x: Any) -> Any:
     """Written out once more, so that the network's own code is no part of the oracle."""
     at, sizes = 0, [FEATURES, *spec.layers, 1]
     act = {"relu": jax.nn.relu, "quadratic": lambda z: z * (z * 0.125 + 0.5) + 0.6931472, "identity": lambda z: z}
-    for index, (n, m) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for index, (n, m) in enumerate(itertools.pairwise(sizes)):
         x = x @ flat[at : at + n * m].reshape(n, m) + flat[at + n * m : at + (n + 1) * m]
         at += (n + 1) * m
         x = act[spec.activation](x) if index < len(spec.layers) else x
     return x[:, 0]
 
 
-SPECS = [Dense((), "relu"), Dense((6,), "relu"), Dense((6, 4), "relu"), Dense((4, 3), "quadratic"), Dense((3,), "identity")]
+SPECS = [
+    Dense((), "relu"),
+    Dense((6,), "relu"),
+    Dense((6, 4), "relu"),
+    Dense((4, 3), "quadratic"),
+    Dense((3,), "identity"),
+]
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.layers} {spec.activation}")
@@ -69,7 +76,9 @@ def test_a_module_with_several_outputs_is_refused() -> None:
         make_network(Module(f"{__name__}:Small", '{"width": 4, "outputs": 2}'), FEATURES)
 
 
-RULES = [Rule(kind, rate, clip) for kind, rate in (("sgd", 0.5), ("momentum", 0.2), ("adam", 0.05)) for clip in (0, 0.5)]
+RULES = [
+    Rule(kind, rate, clip) for kind, rate in (("sgd", 0.5), ("momentum", 0.2), ("adam", 0.05)) for clip in (0, 0.5)
+]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.kind} clip {rule.clip}")
