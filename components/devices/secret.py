@@ -20,6 +20,7 @@ import numpy as np
 import secretflow.distributed as sfd
 from secretflow.device import PYU, SPU, PYUObject
 
+from veilflow.components.devices.labels import OPENED, SHARES, sending
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.secret_runtime import Cut, DealtSigmoid, SecretProgram, SecretRuntime, Stage
 from veilflow.components.devices.secret_shares import join, share
@@ -94,8 +95,9 @@ class SecretMachine:
     def send_shares(self, party: str, arrays: PYUObject) -> None:
         """Set variables from ``arrays`` (name -> array, at ``party``)."""
         messages = run_on(party, self.share_all(), arrays, returns=self.world)
-        for rank, name in enumerate(self.parties):
-            self._ranks[name].put.remote(messages[rank].data)
+        with sending(SHARES):
+            for rank, name in enumerate(self.parties):
+                self._ranks[name].put.remote(messages[rank].data)
 
     def run(
         self,
@@ -124,9 +126,9 @@ class SecretMachine:
         opened: dict[str, Opened] = {party: [] for party in opens}
         for rank, at in enumerate(self.parties):
             method = self._ranks[at].run.options(num_returns=max(1, len(opens)))
-            sent = method.remote(
-                program, dict(publics or {}), names, dict(cuts or {}), rows, *[feed[rank].data for feed in feeds]
-            )
+            messages = [feed[rank].data for feed in feeds]
+            with sending(SHARES):
+                sent = method.remote(program, dict(publics or {}), names, dict(cuts or {}), rows, *messages)
             for party, message in zip(opens, sent if len(opens) > 1 else [sent], strict=False):
                 opened[party].append(PYUObject(PYU(party), message))
         return opened
@@ -135,7 +137,8 @@ class SecretMachine:
         """Run ``program`` and open all its outputs to ``party``: a dict of arrays there."""
         opened = self.run(program, opens={party: program.outputs}, **kwargs)[party]
         joined = self.join_all()
-        return run_on(party, lambda *messages: joined(messages), *opened)
+        with sending(OPENED):
+            return run_on(party, lambda *messages: joined(messages), *opened)
 
     def loop(
         self,

@@ -1,17 +1,17 @@
 """Claims of the components that train and predict on secret tables."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from veilflow.components.claims import ALL, Artifact, Claims, Disclosure, NodeView, Protection, Send
+from veilflow.components.claims import ALL, PUBLISHED, Artifact, Claims, Disclosure, NodeView, Protection, Send
 from veilflow.components.errors import ComponentError
 from veilflow.components.vertical.secret.declare import declare, is_logistic
 from veilflow.components.vertical.secret.settings import Settings
 from veilflow.components.vertical.split.model import Dense, Module
 
-_OPENED = Send("sent", kind="bytes", max_bytes=1 << 31)
-"""Shares: of single-party inputs on their way to a rank, or of an opened value on its way to who may open it."""
-
-_COUNTS = Send("published", max_items=4096)
+_SHARES = Send("shares", kind="bytes", max_bytes=1 << 31)
+_TOKENS = Send("published", kind="bytes", max_bytes=16)
+"""Everybody's part of the randomness behind the order of rows."""
 
 
 class ShareTableClaims(Claims):
@@ -35,7 +35,8 @@ class ShareTableClaims(Claims):
         ]
 
     def sends(self, node: NodeView) -> list[Send]:
-        return [_COUNTS, _OPENED]
+        data = node.one("data")
+        return [PUBLISHED, replace(_SHARES, sender=data.parties if data and data.parties else (ALL,))]
 
     def protections(self, node: NodeView) -> list[Protection]:
         return [Protection("secret_shares", node.parties)]
@@ -71,7 +72,11 @@ class SecretTrainClaims(Claims):
         return lines
 
     def sends(self, node: NodeView) -> list[Send]:
-        return [_COUNTS, _OPENED]
+        # Random start values come from the SPU's parties; figures and the model go to who may open them.
+        watching = strings(node.params.get("metrics_to"))
+        to = (*watching, *strings(node.params.get("open_to"))) if watching else (ALL,)
+        opened = Send("opened", to=to, kind="bytes", max_bytes=1 << 26, times="openings")
+        return [PUBLISHED, _TOKENS, _SHARES, opened]
 
     def protections(self, node: NodeView) -> list[Protection]:
         spec = _spec(node)
@@ -120,7 +125,9 @@ class SecretPredictClaims(Claims):
         return lines
 
     def sends(self, node: NodeView) -> list[Send]:
-        return [_COUNTS, _OPENED]
+        receiver = _receiver(node)
+        to = (receiver,) if receiver else (ALL,)
+        return [PUBLISHED, _SHARES, Send("opened", to=to, kind="bytes", max_bytes=1 << 26, times="openings")]
 
     def protections(self, node: NodeView) -> list[Protection]:
         receiver = _receiver(node)

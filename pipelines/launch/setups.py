@@ -5,6 +5,7 @@ from pathlib import Path
 
 from veilflow.pipelines.cluster.addresses import Addresses, from_bases, on_loopback
 from veilflow.pipelines.cluster.config import Cluster
+from veilflow.pipelines.launch.identities import with_new_identities
 from veilflow.pipelines.party.setup import HeuDevice, PartySetup, SpuDevice
 from veilflow.pipelines.spec import Pipeline
 
@@ -35,7 +36,7 @@ def simulation_setups(pipeline: Pipeline, out: Path) -> dict[str, PartySetup]:
     parties = list(pipeline.parties)
     devices = spu_devices(pipeline)
     addresses = on_loopback(parties, {name: device.parties for name, device in devices.items()})
-    return {
+    setups = {
         party: PartySetup(
             party=party,
             parties=parties,
@@ -47,6 +48,7 @@ def simulation_setups(pipeline: Pipeline, out: Path) -> dict[str, PartySetup]:
         )
         for party in parties
     }
+    return with_new_identities(setups)
 
 
 def party_setup(pipeline: Pipeline, out: Path, cluster: Cluster, party: str) -> dict[str, PartySetup]:

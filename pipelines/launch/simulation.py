@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from veilflow.pipelines.cluster.addresses import on_loopback
+from veilflow.pipelines.launch.identities import with_new_identities
 from veilflow.pipelines.launch.processes import Event, PartyFailed, PartyProcesses
 from veilflow.pipelines.launch.record import RunRecorder
 from veilflow.pipelines.launch.run import Observer, run_job
@@ -111,7 +112,7 @@ class Simulation:
                 )
                 for party in self._parties
             }
-            self._processes = PartyProcesses(setups)
+            self._processes = PartyProcesses(with_new_identities(setups))
             self._processes.start()
         return self._processes
 

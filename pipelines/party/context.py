@@ -17,6 +17,8 @@ from secretflow.utils.errors import InvalidStateError
 from secretflow_spec.v1.data_pb2 import StorageConfig
 
 from veilflow.pipelines.party.setup import PartySetup
+from veilflow.pipelines.party.wire.link_check import Check
+from veilflow.pipelines.party.wire.proxy import Wire
 
 Emit = Callable[[str, dict[str, Any]], None]
 
@@ -81,6 +83,8 @@ class RunContext(Context):  # type: ignore[misc]
         emit: Emit,
         node: str = "",
         device: str | None = None,
+        wire: Wire | None = None,
+        link_check: Check | None = None,
     ) -> None:
         storage = StorageConfig(type="local_fs", local_fs=StorageConfig.LocalFSConfig(wd=str(setup.folder)))
         super().__init__(storage, cluster, None)
@@ -91,6 +95,8 @@ class RunContext(Context):  # type: ignore[misc]
         self.export_dir: Path = setup.folder / "exports"
         self.checkpoint_dir: Path = setup.folder / "checkpoints" / node
         self.link_tls = setup.tls
+        self.link_check = link_check
+        self._wire = wire
         self.receipts: list[dict[str, Any]] = []
         self._devices = devices
         self._emit = emit
@@ -125,6 +131,11 @@ class RunContext(Context):  # type: ignore[misc]
 
     def update_progress(self, percent: float, infos: dict[str, str] | None = None) -> None:
         self._emit("progress", {"node": self.node, "fraction": float(percent), "values": infos or {}})
+
+    def record_sizes(self, values: dict[str, int]) -> None:
+        """Tell the egress check what the names in this step's claims stand for."""
+        if self._wire is not None:
+            self._wire.gate.sizes(self.node, values)
 
     def record_receipt(self, protection: str, parameters: dict[str, Any]) -> None:
         """Keep the proof that a protection fired; it goes to the ledger with the step."""

@@ -29,7 +29,7 @@ from secretflow.component.core import (
     register,
 )
 
-from veilflow.components.devices.events import receipt
+from veilflow.components.devices.events import receipt, sizes
 from veilflow.components.devices.objects import read_object
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.report import ReportBuilder
@@ -39,7 +39,7 @@ from veilflow.components.devices.secret_table import LABEL, SECRET_TABLE_KIND, S
 from veilflow.components.devices.tables import read_frame, write_table
 from veilflow.components.errors import ComponentError
 from veilflow.components.vertical.secret.bundle import MODEL_KIND, Facts
-from veilflow.components.vertical.secret.rows import split_positions
+from veilflow.components.vertical.secret.rows import CHUNK, split_positions
 from veilflow.components.vertical.secret_predict.scoring import score_secret, score_shared
 from veilflow.components.vertical.split.bundle import section
 from veilflow.components.vertical.split.features import feature_matrix, require_columns, require_numeric
@@ -107,6 +107,7 @@ class SecretPredict(Component):
             raise ComponentError("with_label needs one label column in the secret table.")
         label = labels[0] if self.with_label else None
         features = tuple(where[column] for column in facts.features)
+        sizes(ctx, openings=-(-len(positions) // min(CHUNK, len(positions))))
         found = score_secret(machine, facts, parts, features, label, positions, receiver)
         fields = [VTableField(SCORE, "float64", VTableFieldKind.FEATURE)]
         if label is not None:
@@ -129,6 +130,7 @@ class SecretPredict(Component):
             require_numeric(owner, source.parties[owner].types, names)
             features[owner] = run_on(owner, feature_matrix, frames[owner], names)
         rows = _agreed_rows(features)
+        sizes(ctx, openings=-(-rows // min(rows, CHUNK)))
         logits = score_shared(machine, facts, features, rows, receiver)
         fields, label = _own_fields(source, facts, receiver)
         columns = [field.name for field in fields]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from secretflow.component.core import Component, Context, DistDataType, Field, Input, Interval, Output, register
 
-from veilflow.components.devices.events import progress, receipt
+from veilflow.components.devices.events import progress, receipt, sizes
 from veilflow.components.devices.objects import write_object
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.report import ReportBuilder
@@ -114,6 +114,7 @@ class SecretTrain(Component):
         rule = Rule(settings.optimiser, settings.rate, settings.clip)
         training = SecretTraining(machine, table, parts, network, rule, size)
         figures = Figures(training, watching, machine.parties[0])
+        sizes(ctx, openings=_openings(settings))
         self._train(ctx, training, figures, settings, train)
         if len(test):
             figures.add("test", settings.epochs, test[:TEST_ROWS], auc=True)
@@ -211,6 +212,12 @@ class Figures:
         return run_on(
             self.receiver, lambda *found: (dict(zip(names, found, strict=True)), {}), *[each for _, each in self.kept]
         )
+
+
+def _openings(settings: Settings) -> int:
+    """How often one party may get something opened: evaluations (the last with the AUC apart), and the model."""
+    watched = settings.epochs // settings.evaluate_every if settings.evaluate_every else 0
+    return watched + 4
 
 
 def _require_plausible(loss: float, epoch: int) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 from secretflow.component.core import Component, Context, DistDataType, Field, Input, Output, VTable, register
 
 from veilflow.components.devices.events import receipt
+from veilflow.components.devices.labels import SHARES
 from veilflow.components.devices.pyu import publish, run_on, send_to
 from veilflow.components.devices.replicate import deal
 from veilflow.components.devices.report import ReportBuilder
@@ -60,7 +61,7 @@ class ShareTable(Component):
             counts[owner] = run_on(owner, len, values)
             messages = run_on(owner, _dealer(spu.protocol), values, returns=len(spu.parties))
             for rank, party in enumerate(spu.parties):
-                shares[rank].append(send_to(party, messages[rank]))
+                shares[rank].append(send_to(party, messages[rank], SHARES))
         rows = _agreed(publish(counts))
         widths = [len(own) for own in columns.values()]
         parts = {

@@ -71,7 +71,7 @@ def _cluster(folder: Path) -> Path:
     addresses = on_loopback(PARTIES, {}).fed
     lines = [f'  {party}: {{address: "{address}"}}' for party, address in addresses.items()]
     path = folder / "cluster.yaml"
-    path.write_text("\n".join(["version: 1", "parties:", *lines, ""]))
+    path.write_text("\n".join(["version: 1", "profile: simulation", "parties:", *lines, ""]))
     return path
 
 

@@ -43,7 +43,7 @@ def test_what_is_written_is_read_back_with_its_types(tmp_path_factory: pytest.Te
 def test_the_agreed_fields_are_in_the_file(tmp_path: Path) -> None:
     write_run(run(), tmp_path / "run.json")
     document = json.loads((tmp_path / "run.json").read_text())
-    top = "version,name,status,mode,party,file,versions,started,seconds,parties,error,nodes,metrics"
+    top = "version,name,status,mode,party,file,versions,started,seconds,parties,error,nodes,metrics,policies"
     node = (
         "name,component,status,seconds,seconds_by_party,bytes_sent,takes_part,needs,metrics,report,receipts,discloses"
     )
