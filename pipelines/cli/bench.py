@@ -11,6 +11,7 @@ from veilflow.pipelines.cli.output import console
 BENCHES = {
     "overhead": "ten empty steps, three parties, from a cold start",
     "split": "split learning against centralised JAX training",
+    "secret_train": "logistic regression inside the SPU against SecretFlow's own trainers",
 }
 """Name -> what it measures; each is a module of `veilflow.pipelines.bench` with ``run(rows)``."""
 

@@ -71,7 +71,9 @@ def trained(veilflow_cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def stored(out: Path, party: str, node: str, name: str) -> Path:
-    found = [each for each in (out / party / "artifacts").glob(f"*/{name}") if (each.parent / ".node").read_text() == node]
+    found = [
+        each for each in (out / party / "artifacts").glob(f"*/{name}") if (each.parent / ".node").read_text() == node
+    ]
     return found[-1]
 
 
