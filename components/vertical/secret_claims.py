@@ -61,12 +61,11 @@ class SecretTrainClaims(Claims):
         figures = "training loss and accuracy, estimated by epoch from a random sample of rows"
         if float(node.params.get("test_fraction") or 0):
             figures += "; loss, accuracy and AUC of the rows held out"
-        lines = [Disclosure(watching, figures, about, "means over rows nobody knows", kind="metric")]
+        note = "means over rows nobody knows; the model itself stays shares" if not opened else "means over many rows"
+        lines = [Disclosure(watching, figures, about, note, kind="metric")]
         for party in opened:
             note = "parameters say something about the rows they were fitted to; no noise is added"
             lines.append(Disclosure((party,), "the trained model", about, note, kind="model"))
-        if not opened:
-            lines.append(Disclosure((), "the trained model", about, "it stays shares", kind="model"))
         order = "which positions make up a batch or are held out"
         lines.append(Disclosure((ALL,), order, (), "nobody knows whose row stands at a position", kind="row_order"))
         return lines
@@ -167,13 +166,14 @@ def _spec(node: NodeView) -> Dense | Module | None:
 
 
 def _settings(node: NodeView) -> Settings:
-    given = node.params
+    given, spec = node.params, _spec(node)
+    clip = 0.0 if spec is not None and is_logistic(spec) else float(given.get("clip", 1.0))
     return Settings(
         epochs=1,
         batch=int(given.get("batch_size", 512)),
         optimiser=str(given.get("optimiser") or "sgd"),
         rate=float(given.get("learning_rate", 0.3)),
-        clip=float(given.get("clip", 1.0)),
+        clip=clip,
     )
 
 
