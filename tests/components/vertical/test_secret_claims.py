@@ -83,7 +83,9 @@ version: 1
 name: interop
 parties: [hospital, insurer, coordinator]
 nodes:
-  mine: {uses: data/read_table, with: {party: hospital, path: "sample://breast_cancer/hospital", id: [person], label: malignant}}
+  mine:
+    uses: data/read_table
+    with: {party: hospital, path: "sample://breast_cancer/hospital", id: [person], label: malignant}
   yours: {uses: data/read_table, with: {party: insurer, path: "sample://breast_cancer/insurer", id: [person]}}
   align: {uses: alignment/psi, needs: {left: mine.table, right: yours.table}}
   share: {uses: vertical/share_table, needs: {data: align.table}}
