@@ -25,6 +25,13 @@ from veilflow.pipelines.cli.output import console
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Where the parties are; without it all of them run here, in simulation.",
 )
+@click.option("--tls", is_flag=True, help="In simulation: encrypt every link, with certificates made for this run.")
+@click.option(
+    "--restarts",
+    type=click.IntRange(0, 100),
+    default=0,
+    help="When a party is lost, start again from the last finished step, up to so many times.",
+)
 @click.option("--no-cache", is_flag=True, help="Run every step, also those whose inputs have not changed.")
 def run(
     file: Path,
@@ -34,6 +41,8 @@ def run(
     party: str | None,
     cluster_file: Path | None,
     no_cache: bool,
+    tls: bool,
+    restarts: int,
 ) -> None:
     """Run FILE and write run.json and report.html.
 
@@ -49,22 +58,28 @@ def run(
     from veilflow.pipelines.launch.setups import SetupError
     from veilflow.pipelines.plan import make_plan
     from veilflow.pipelines.policy import load_policies
+    from veilflow.pipelines.profile import ProfileError
     from veilflow.pipelines.spec import load
 
     if (party is None) != (cluster_file is None):
         raise click.UsageError("--party and --cluster go together: which party this is, and where the others are.")
+    if tls and party is not None:
+        raise click.UsageError("--tls is for simulations; a party's TLS files are named in its cluster file.")
     plan = make_plan(load(file, overrides))
     policies = load_policies(policy_paths)
     folder = out or Path("runs") / plan.pipeline.name
     screen = console()
-    where = f"as {party}" if party else f"simulation of {', '.join(plan.pipeline.parties)} on this machine"
+    where = f"as {party}" if party else f"SIMULATION of {', '.join(plan.pipeline.parties)} on this machine"
     screen.print(f"{plan.pipeline.name}: {len(plan.steps)} steps, {where}", highlight=False)
     here = 1 if party else len(plan.pipeline.parties)
     try:
         cluster = None if cluster_file is None else load_cluster(cluster_file)
         with RunDisplay(screen, here, [step.name for step in plan.steps]) as display:
-            done = run_here(file, folder, overrides, not no_cache, display.on_event, cluster, party, policies)
-    except (AddressError, SetupError) as error:
+            observer = display.on_event
+            done = run_here(
+                file, folder, overrides, not no_cache, observer, cluster, party, policies, tls=tls, restarts=restarts
+            )
+    except (AddressError, SetupError, ProfileError) as error:
         raise InvalidPipeline(str(error)) from error
     report = folder / "report.html"
     if done.status == "refused" and done.error is not None:

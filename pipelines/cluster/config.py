@@ -8,9 +8,11 @@
       coordinator: {address: "10.0.0.3:9100", signing_key: "ed25519:..."}
     tls: {ca: certs/ca.pem, certificate: certs/hospital.pem, key: certs/hospital.key}
     identity: certs/hospital.signing.pem
+    policies: [policies/hospital_private.yaml]
 
 `address` is the base: see `addresses` for the ports that follow it. `listen` replaces the host this party binds to
-(behind NAT). `signing_key` is the public key that a party's messages must carry. `profile: simulation` is for one
+(behind NAT). `signing_key` is the public key that a party's messages must carry. `policies` bind this
+party only. `profile: simulation` is for one
 machine: every address is loopback, and certificates and keys may be left out.
 """
 
@@ -64,6 +66,8 @@ class Cluster(_Strict):
     tls: TlsFiles | None = None
     identity: Path | None = None
     """This machine's private signing key."""
+    undeclared: list[str] = []
+    """Components (``domain/name``) that this party runs although they do not say what they send."""
     policies: list[Path] = []
     """This party's own: enforced here, neither compared with the others nor told them."""
 
@@ -118,12 +122,12 @@ def _problems(cluster: Cluster) -> Iterator[str]:
     if cluster.tls is None:
         yield f"links would be unencrypted: add tls: {{ca, certificate, key}}.{otherwise}"
     if cluster.identity is None:
-        yield f"this machine's party cannot sign: add identity: NAME.signing.pem.{otherwise}"
+        yield "this machine's party cannot sign: add identity: NAME.signing.pem."
     unpinned = [name for name in cluster.parties if name not in cluster.pins()]
     if unpinned:
         yield (
             f"nothing tells {', '.join(unpinned)} from somebody else: add signing_key: "
-            f'"ed25519:..." from each one\'s NAME.signing.pub.{otherwise}'
+            '"ed25519:..." from each one\'s NAME.signing.pub.'
         )
 
 

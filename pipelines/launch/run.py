@@ -6,7 +6,7 @@ from pathlib import Path
 from veilflow.pipelines.cluster.config import Cluster
 from veilflow.pipelines.launch.processes import Event, PartyFailed, PartyProcesses
 from veilflow.pipelines.launch.record import RunRecorder
-from veilflow.pipelines.launch.setups import party_setup, simulation_setups
+from veilflow.pipelines.launch.setups import party_setup, require_declared, simulation_setups
 from veilflow.pipelines.ledger import Run, write_run
 from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.party.store import write_atomically
@@ -28,6 +28,8 @@ def run_here(
     cluster: Cluster | None = None,
     party: str | None = None,
     policies: Sequence[LoadedPolicy] = (),
+    tls: bool = False,
+    restarts: int = 0,
 ) -> Run:
     """Run a pipeline file and write ``out/run.json`` and ``out/report.html``, whatever happens.
 
@@ -40,13 +42,15 @@ def run_here(
         cluster: addresses of all parties; None for simulation.
         party: with ``cluster``, which of them this machine is.
         policies: those that all parties agreed on; the cluster file's own are added.
+        tls: in simulation, encrypt every link as between machines.
+        restarts: how often to start again, from the last finished step, when a party was lost.
 
     Returns:
         The ledger entry. A failed or refused run is a returned entry with an ``error``, not an exception.
 
     Raises:
         PipelineFileError: the file, or a policy, is not valid; nothing has started.
-        SetupError, AddressError: the parties cannot be reached as the files say; nothing has started.
+        SetupError, AddressError, ProfileError: the parties cannot be reached as the files say; nothing has started.
     """
     plan = make_plan(load(file, overrides))
     pipeline = plan.pipeline
@@ -58,8 +62,9 @@ def run_here(
     if any(verdict.refused for verdict in verdicts):
         return _finish(recorder.refused(), out)
     if cluster is None or party is None:
-        setups = simulation_setups(pipeline, out)
+        setups = simulation_setups(pipeline, out, tls)
     else:
+        require_declared(plan, cluster)
         setups = party_setup(pipeline, out, cluster, party)
     out.mkdir(parents=True, exist_ok=True)
     # From here on a killed launcher leaves an entry that says "running", never an old "ok".
@@ -70,7 +75,7 @@ def run_here(
         if observer is not None:
             observer(event)
 
-    failure = _run(setups, run_job(file, overrides, use_cache, agreed_text(in_force)), on_event)
+    failure = _run(setups, run_job(file, overrides, use_cache, agreed_text(in_force)), on_event, restarts)
     return _finish(recorder.run(failure), out)
 
 
@@ -83,14 +88,21 @@ def _finish(run: Run, out: Path) -> Run:
     return run
 
 
-def _run(setups: dict[str, PartySetup], job: dict[str, object], on_event: Observer) -> PartyFailed | None:
-    processes = PartyProcesses(setups)
-    try:
-        with processes.start(on_event):
-            processes.run(job, on_event)
-    except PartyFailed as failure:
-        return failure
-    return None
+def _run(
+    setups: dict[str, PartySetup], job: dict[str, object], on_event: Observer, restarts: int
+) -> PartyFailed | None:
+    for left in range(restarts, -1, -1):
+        processes = PartyProcesses(setups)
+        try:
+            with processes.start(on_event):
+                processes.run(job, on_event)
+        except PartyFailed as failure:
+            if not (failure.lost and left):
+                return failure
+            on_event(Event(failure.party, "restarting", {"message": str(failure), "left": left - 1}))
+            continue
+        return None
+    raise AssertionError("the last attempt returns")
 
 
 def run_job(file: Path, overrides: Sequence[str], use_cache: bool, policy: str = NONE) -> dict[str, object]:

@@ -100,7 +100,7 @@ class PolicyInForce(Strict):
     path: str = ""
     verdict: Literal["allowed", "refused"]
     private: bool = False
-    """Of this party's own: not compared with the others'."""
+    """Of this party's own: not compared with the others', and named in this party's run.json only."""
     description: str = ""
     objections: list[Objection] = Field(default_factory=list)
 

@@ -5,7 +5,6 @@ SecretFlow 1.14.0b0 fills the certificate paths of its own link but never sets `
 plaintext without a word. `wire.proxy` sets it, and `join` asks the link itself before anything is sent.
 """
 
-import ipaddress
 from typing import Any
 
 import secretflow as sf
@@ -14,10 +13,13 @@ from secretflow.distributed.fed.global_context import get_global_context
 from secretflow.spec.extend.cluster_pb2 import SFClusterConfig, SFClusterDesc
 
 from veilflow.pipelines.certs.keys import load_signing_key, parse_public
+from veilflow.pipelines.party import archives, storage_jail
 from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.party.sf_config import device_descriptions
 from veilflow.pipelines.party.wire import codec, proxy
 from veilflow.pipelines.party.wire.identity import Identity
+from veilflow.pipelines.profile import check_start, facts_of
+from veilflow.pipelines.profile.machine import private_tmp
 
 RECV_TIMEOUT_MS = 3600 * 1000
 """How long a receive may wait. Death of a peer is noticed by the control link in seconds; this bounds the rest."""
@@ -31,11 +33,14 @@ def prepare(setup: PartySetup) -> Identity:
     """What must be true before this process connects to anything; who this party is on the wire.
 
     Raises:
-        BootstrapError: an address is not loopback and no TLS files were given.
+        ProfileError: what the profile refuses, all of it.
         KeyFileError, WireRefused: the signing key cannot be used, or is not the one pinned for this party.
     """
-    _require_tls_off_loopback(setup)
+    private_tmp(setup.folder)
+    check_start(facts_of(setup, in_party=True))
     codec.install()
+    storage_jail.install()
+    archives.install()
     pins = {party: parse_public(text) for party, text in setup.pins.items()}
     return Identity(setup.party, load_signing_key(setup.identity), pins)
 
@@ -103,25 +108,6 @@ def retry_sooner(desc: Any) -> None:
     desc.retry_opts.max_retry = 10
     desc.retry_opts.retry_interval_ms = 100
     desc.retry_opts.retry_interval_incr_ms = 200
-
-
-def _require_tls_off_loopback(setup: PartySetup) -> None:
-    if setup.tls is not None:
-        return
-    tables = [setup.addresses.fed, setup.addresses.control, *setup.addresses.devices.values()]
-    outside = sorted({address for table in tables for address in table.values() if not _is_loopback(address)})
-    if outside:
-        raise BootstrapError(f"no TLS files, but {len(outside)} address(es) leave this machine, e.g. {outside[0]}.")
-
-
-def _is_loopback(address: str) -> bool:
-    host = address.rsplit(":", 1)[0]
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _cluster_config(setup: PartySetup) -> SFClusterConfig:

@@ -16,9 +16,11 @@ from secretflow.spec.extend.cluster_pb2 import SFClusterConfig
 from secretflow.utils.errors import InvalidStateError
 from secretflow_spec.v1.data_pb2 import StorageConfig
 
+from veilflow.components.devices.checked_spu import CheckedSPU
 from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.party.wire.link_check import Check
 from veilflow.pipelines.party.wire.proxy import Wire
+from veilflow.pipelines.profile import check_spu
 
 Emit = Callable[[str, dict[str, Any]], None]
 
@@ -39,7 +41,7 @@ class Devices:
             return held
         if held is not None:
             held.shutdown()
-        made = SPU(with_tls(cluster_def, self._setup), link_desc, log_options=self._log_options())
+        made = CheckedSPU(with_tls(cluster_def, self._setup), link_desc, log_options=self._log_options())
         made.veilflow_runtime = wanted
         self._made[ports] = made
         return made
@@ -119,6 +121,8 @@ class RunContext(Context):  # type: ignore[misc]
         definition = copy.deepcopy(spu_config["cluster_def"])
         if config is not None:
             config.update_config(definition["runtime_config"])
+        parties = [node["party"] for node in definition["nodes"]]
+        check_spu(self.setup.profile, self.node, parties, definition["runtime_config"])
         return self._devices.spu(definition, spu_config.get("link_desc"))
 
     def pair_addresses(self, one: str, other: str) -> dict[str, str]:

@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from veilflow.pipelines.party.setup import PartySetup
+from veilflow.pipelines.profile.machine import wipe_tmp
 
 log = logging.getLogger("veilflow")
 
@@ -158,6 +159,7 @@ class _Server:
             leave(on_error=False)
         self._wire.transcript.flush()
         self._channel.emit("stopped", {})
+        wipe_tmp(self._setup.folder)
         # Threads of brpc and JAX may still be winding down; nothing is left to save.
         os._exit(0)
 
@@ -171,6 +173,7 @@ class _Server:
         """A peer is gone. Nothing of this run can be finished, and C++ threads may wait for it: leave at once."""
         self._channel.emit("peer_lost", {"peer": peer, "code": code, "node": node or self._node})
         logging.shutdown()
+        wipe_tmp(self._setup.folder)
         os._exit(FAILED)
 
 
@@ -181,6 +184,7 @@ def _fail(setup: PartySetup, channel: _Channel, error: BaseException, node: str)
     log.error("step '%s' failed: %s", node, failure.message)
     channel.emit("failed", failure.to_dict())
     logging.shutdown()
+    wipe_tmp(setup.folder)
     os._exit(FAILED)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from veilflow.pipelines import catalog as catalogs
 from veilflow.pipelines.catalog import Catalog
-from veilflow.pipelines.policy.model import Components, Policy
+from veilflow.pipelines.policy.model import Components, Policy, Require, Selector
 from veilflow.pipelines.policy.problems import report
 from veilflow.pipelines.spec.document import Document, parse
 from veilflow.pipelines.spec.problem import Path as Place
@@ -109,7 +109,12 @@ def _check_components(document: Document, policy: Policy, catalog: Catalog) -> N
 
 
 def _patterns(policy: Policy) -> Iterable[tuple[Place, str]]:
-    for section, rules in (("forbid", policy.forbid), ("allow", policy.allow), ("require", policy.require)):
+    sections: dict[str, Sequence[Selector | Require]] = {
+        "forbid": policy.forbid,
+        "allow": policy.allow,
+        "require": policy.require,
+    }
+    for section, rules in sections.items():
         for index, rule in enumerate(rules):
             for pattern in rule.component or ():
                 yield (section, index, "component"), pattern

@@ -51,30 +51,19 @@ class Facts:
     uid: int = field(default_factory=os.geteuid)
 
 
-def facts_of(
-    setup: PartySetup,
-    *,
-    profile: str,
-    identity: Path | None,
-    pins: Mapping[str, str],
-    in_party: bool = False,
-    options: Mapping[str, Any] | None = None,
-) -> Facts:
+def facts_of(setup: PartySetup, *, in_party: bool = False, options: Mapping[str, Any] | None = None) -> Facts:
     """Look at the files and the machine that a setup names.
 
     Args:
         setup: what the party process is told.
-        profile: ``production`` or ``simulation``.
-        identity: the private signing key, from the cluster file.
-        pins: party -> ``ed25519:BASE64``.
         in_party: whether this is the party's process, whose umask then counts.
         options: further options that will be given to `secretflow.init`.
     """
     tls, tls_problems = _tls(setup.tls)
-    signing_key, signing_problems = _identity(identity)
+    signing_key, signing_problems = _identity(setup.identity)
     folder = read_folder(setup.folder)
     return Facts(
-        profile=profile,
+        profile=setup.profile,
         party=setup.party,
         parties=tuple(setup.parties),
         outside=tuple(_outside(setup)),
@@ -82,7 +71,7 @@ def facts_of(
         heu=setup.heu,
         tls=tls,
         signing_key=signing_key,
-        pins=dict(pins),
+        pins=dict(setup.pins),
         key_problems=(*tls_problems, *signing_problems),
         temp=read_folder(Path(tempfile.gettempdir())),
         folder=None if folder.uid == -1 else folder,
@@ -125,8 +114,8 @@ def _tls(files: Mapping[str, str] | None) -> tuple[TlsFacts | None, list[str]]:
     return read_tls(contents["ca"], contents["certificate"], contents["key"]), problems
 
 
-def _identity(identity: Path | None) -> tuple[str | None, list[str]]:
-    if identity is None:
+def _identity(identity: Path) -> tuple[str | None, list[str]]:
+    if identity == Path():
         return None, []
     try:
         return public_text(load_signing_key(identity)), []

@@ -1,8 +1,8 @@
 """The egress check: every object is compared with what the step's claims say it sends, before it leaves.
 
-Computes     for each outgoing object whether the table of its step (`Claims.sends`) has a line that fits: label, sender,
-             receiver, kind, dtype, shape, size, and how many there were already. Incoming objects are held to the
-             sender's lines of the same table, and float arrays must be finite.
+Computes     for each outgoing object whether the table of its step (`Claims.sends`) has a line that fits: label,
+             sender, receiver, kind, dtype, shape, size, and how many there were already. Incoming objects are held to
+             the sender's lines of the same table, and float arrays must be finite.
 Adversary    our own mistakes: a `reveal`, a debug `.to()`, a value in the wrong place; and a peer that sends something
              else than the step's protocol has.
 Reveals      nothing; a refusal names the step, the label, and shapes.

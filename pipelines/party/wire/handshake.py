@@ -1,7 +1,7 @@
 """Before any data: the parties make sure who they are and that they are about to run the same thing.
 
-Computes     a job name of 128 bits that no earlier run had, and the certainty that every party has the same facts (code,
-             package versions, profile, devices).
+Computes     a job name of 128 bits that no earlier run had, and the certainty that every party has the same facts
+             (code, package versions, profile, devices).
 Adversary    anybody on the network; a member that speaks as another one or repeats an old hello.
 Reveals      to every party: versions, digests of code, policies and device settings, and random numbers.
 Not covered  a member that lies about its own code.

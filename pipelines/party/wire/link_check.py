@@ -3,8 +3,8 @@
 Computes     for a fresh yacl link, that the process at every rank holds the signing key of the party expected there.
 Adversary    a member whose certificate is good, and who connects under another member's rank.
 Reveals      nothing.
-Not covered  a member that takes a connection over later: yacl has no signature per message. SPU protocols are semi-honest
-             anyway, and TLS keeps everybody else out.
+Not covered  a member that takes a connection over later: yacl has no signature per message. SPU protocols are
+             semi-honest anyway, and TLS keeps everybody else out.
 Assumes      pinned signing keys; a fresh job.
 Cost         two small rounds per link.
 Reference    a challenge and response, as in ISO/IEC 9798-3.

@@ -4,12 +4,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from veilflow.pipelines.cli.program import program
-from veilflow.pipelines.cluster.addresses import on_loopback
 
 ROOT = Path(__file__).resolve().parents[3]
 POLICIES = ROOT / "configs" / "policies"
@@ -120,18 +120,11 @@ def test_a_refused_run_starts_nothing_and_says_so_in_its_ledger_and_report(
     assert str(out / "report.html") in done.stderr
 
 
-def _cluster(folder: Path, policies: list[Path] = []) -> Path:  # noqa: B006 - never changed
-    addresses = on_loopback(["hospital", "insurer"], {}).fed
-    lines = [f'  {party}: {{address: "{address}"}}' for party, address in addresses.items()]
-    names = json.dumps([str(each) for each in policies])
-    path = folder / f"cluster{len(policies)}.yaml"
-    path.write_text("\n".join(["version: 1", "parties:", *lines, f"policies: {names}", ""]))
-    return path
-
-
-def test_a_partys_own_policy_refuses_at_that_party(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_partys_own_policy_refuses_at_that_party(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster_files: Any
+):
     (tmp_path / "own.yaml").write_text((POLICIES / "no_row_level.yaml").read_text())
-    cluster = _cluster(tmp_path, [Path("own.yaml")])  # relative to the cluster file
+    cluster = cluster_files({"hospital": [Path("own.yaml")]})["hospital"]  # relative to the cluster file
     monkeypatch.chdir(ROOT)
     done = call("run", file, "--party", "hospital", "--cluster", cluster, "--out", tmp_path / "out")
     assert done.exit_code == 5, done.output
@@ -139,8 +132,8 @@ def test_a_partys_own_policy_refuses_at_that_party(file: Path, tmp_path: Path, m
     assert policy["private"] is True
 
 
-def test_a_policy_file_that_the_cluster_file_names_must_be_there(file: Path, tmp_path: Path):
-    cluster = _cluster(tmp_path, [Path("gone.yaml")])
+def test_a_policy_file_that_the_cluster_file_names_must_be_there(file: Path, tmp_path: Path, cluster_files: Any):
+    cluster = cluster_files({"hospital": [Path("gone.yaml")]})["hospital"]
     done = call("run", file, "--party", "hospital", "--cluster", cluster, "--out", tmp_path / "out")
     assert done.exit_code == 3
     assert "gone.yaml: 1 problem\n  cannot be read: No such file or directory" in done.stderr
@@ -148,11 +141,12 @@ def test_a_policy_file_that_the_cluster_file_names_must_be_there(file: Path, tmp
 
 
 @pytest.mark.cluster
-def test_parties_with_different_agreed_policies_stop_and_name_the_difference(file: Path, tmp_path: Path):
+def test_parties_with_different_agreed_policies_stop_and_name_the_difference(
+    file: Path, tmp_path: Path, cluster_files: Any
+):
     own = tmp_path / "own.yaml"
     own.write_text((POLICIES / "hospital_private.yaml").read_text())
-    clusters = {"hospital": _cluster(tmp_path, [own]), "insurer": _cluster(tmp_path)}
-    clusters["insurer"].write_text(clusters["hospital"].read_text().replace(json.dumps([str(own)]), "[]"))
+    clusters = cluster_files({"hospital": [own]})
     command = [*_COMMAND, str(file), "--policy", str(POLICIES / "research_default.yaml")]
     more = {"hospital": [], "insurer": ["--policy", str(POLICIES / "hospital_private.yaml")]}
     started = [

@@ -1,4 +1,4 @@
-"""At real parties: a protection that is configured and does not fire fails the step, at every party, and nothing stays."""
+"""At real parties: a protection that is configured and does not fire fails the step at all, and nothing stays."""
 
 import json
 from pathlib import Path

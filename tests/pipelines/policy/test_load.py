@@ -147,7 +147,7 @@ def test_an_unknown_key_is_an_error_wherever_it_stands(place: tuple[Any, ...], k
 def test_two_policies_may_not_have_one_name(tmp_path: Path):
     for name in ("a.yaml", "b.yaml"):
         (tmp_path / name).write_text(GOOD)
-    with pytest.raises(PipelineFileError, match="name 'demo' is taken by .*a.yaml; rename one"):
+    with pytest.raises(PipelineFileError, match=r"name 'demo' is taken by .*a\.yaml; rename one"):
         load_policies([tmp_path / "a.yaml", tmp_path / "b.yaml"])
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from veilflow.pipelines.certs import folder as certs
@@ -21,12 +23,8 @@ def good(tmp_path_factory) -> Facts:
         data_root=folder,
         devices={"spu": SpuDevice(PARTIES)},
         tls=files["hospital"].tls,
-        simulation=False,
-    )
-    found = facts_of(
-        setup,
-        profile="production",
         identity=files["hospital"].identity,
         pins={party: each.pin for party, each in files.items()},
+        profile="production",
     )
-    return Facts(**{**found.__dict__, "environment": {}})
+    return replace(facts_of(setup), environment={})

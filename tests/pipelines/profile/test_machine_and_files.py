@@ -133,15 +133,11 @@ def machine(tmp_path):
             folder=tmp_path / "run",
             data_root=tmp_path,
             tls=files["hospital"].tls,
-            simulation=False,
-        )
-        found = facts_of(
-            replace(setup, **changes),
-            profile="production",
             identity=files["hospital"].identity,
             pins={party: each.pin for party, each in files.items()},
-            in_party=in_party,
+            profile="production",
         )
+        found = facts_of(replace(setup, **changes), in_party=in_party)
         return [str(each) for each in violations(replace(found, environment={}))]
 
     look.files = files["hospital"]
@@ -178,12 +174,8 @@ def test_private_content_is_never_in_what_is_said(machine):
 
 
 def test_a_host_to_listen_on_counts_as_an_address(machine, tmp_path):
-    found = facts_of(
-        PartySetup("hospital", PARTIES, on_loopback(PARTIES, {}), tmp_path, None, listen="0.0.0.0"),
-        profile="simulation",
-        identity=None,
-        pins={},
-    )
+    setup = PartySetup("hospital", PARTIES, on_loopback(PARTIES, {}), tmp_path, None, listen="0.0.0.0")
+    found = facts_of(setup)
     assert found.outside == ("hospital",)
 
 
