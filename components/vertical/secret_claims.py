@@ -24,7 +24,7 @@ class ShareTableClaims(Claims):
     def outputs(self, node: NodeView) -> dict[str, Artifact]:
         data = node.one("data")
         return {
-            "table": Artifact("model", node.parties, data.label_party if data else None),
+            "table": Artifact("secret_table", node.parties, data.label_party if data else None),
             "report": Artifact("report"),
         }
 

@@ -1,4 +1,4 @@
-"""The parties' side of `bench secret_train`: called by name at every party, in the same order, in a living simulation."""
+"""The parties' side of `bench secret_train`: called by name at every party, in the same order, in a simulation."""
 
 import secrets
 import time

@@ -9,7 +9,7 @@ from veilflow.pipelines.spec import loads
 from veilflow.pipelines.spec.problem import PipelineFileError
 
 PARTIES = ("hospital", "insurer", "coordinator")
-TABLE = Artifact("model", PARTIES, "hospital")
+TABLE = Artifact("secret_table", PARTIES, "hospital")
 TRAIN, PREDICT = claims_for("vertical/secret_train:1.0.0"), claims_for("vertical/secret_predict")
 
 
