@@ -35,10 +35,10 @@ def start_program(parts: Sequence[str]) -> Program:
     return Program("start", lambda *values: (sum(values[1:], values[0]),), tuple(parts), ("model",))
 
 
-def forward_program(network: Network) -> Program:
-    """Logits of a batch."""
+def forward_program(network: Network, raw: bool) -> Program:
+    """Logits of a batch; ``raw``: times 2^raw_bits, for a sigmoid that takes them so."""
     outputs = ("logits", *(f"keep/{name}" for name in network.kept))
-    return Program("forward", lambda model, x: tuple(network.forward(model, x)), ("model", "x"), outputs)
+    return Program("forward", lambda model, x: tuple(network.forward(model, x, raw)), ("model", "x"), outputs)
 
 
 def sigmoid_program() -> Program:

@@ -51,13 +51,11 @@ class SecretTraining:
         if self.weighted:
             self._weigh(tuple(table.positions(WEIGHT) + table.positions(MASK)))
             self._cuts["weight"] = Cut(WEIGHTS, (0,), flat=True)
-        forward, backward = (
-            programs.forward_program(network),
-            programs.backward_program(network, rule, size, self.weighted),
-        )
         sigmoid: Stage = secret(programs.sigmoid_program())
         if machine.dealt_sigmoid:
-            sigmoid = DealtSigmoid("logits", "probability")
+            sigmoid = DealtSigmoid("logits", "probability", network.raw_bits)
+        forward = programs.forward_program(network, raw=machine.dealt_sigmoid)
+        backward = programs.backward_program(network, rule, size, self.weighted)
         self._stages: list[Stage] = [secret(forward), sigmoid, secret(backward)]
         self._start()
 

@@ -48,6 +48,14 @@ SPECS = [
 ]
 
 
+@pytest.mark.parametrize("spec", SPECS[:3], ids=lambda spec: f"{spec.layers} {spec.activation}")
+def test_untruncated_logits_are_the_logits_times_a_power_of_two(on_spu: OnSpu, spec: Dense) -> None:
+    network, (x, _) = make_network(spec, FEATURES), rows()
+    flat = np.random.default_rng(1).normal(0, 0.5, network.count()).astype(np.float32)
+    found = on_spu(lambda flat, x: network.forward(flat, x, raw=True)[0])(flat, x)
+    np.testing.assert_allclose(found / 2.0**network.raw_bits, plain_logits(spec, flat, x), atol=1e-3)
+
+
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.layers} {spec.activation}")
 def test_forward_and_gradient_equal_plain_jax(on_spu: OnSpu, spec: Dense) -> None:
     network, (x, y) = make_network(spec, FEATURES), rows()
