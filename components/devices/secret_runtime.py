@@ -93,6 +93,10 @@ def _guard(method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+_ZERO, _NUMBER = "export/zero", "export/number"
+"""Variables of `SecretRuntime.export`."""
+
+
 def _as_number(x: jax.Array, zero: jax.Array) -> tuple[jax.Array]:
     return (x.astype(np.float32) + zero,)
 
@@ -237,10 +241,10 @@ class SecretRuntime:
         if is_number(found, self._protocol):
             return found
         shape = shape_spu_to_np(self._runtime.get_var_meta(name).shape)
-        self._runtime.set_var("zero", self._zero(shape))
-        inputs, outputs = (name, "zero"), ("number",)
+        self._runtime.set_var(_ZERO, self._zero(shape))
+        inputs, outputs = (name, _ZERO), (_NUMBER,)
         self._runtime.run(self._executable(SecretProgram(f"number {name}", _as_number, inputs, outputs)))
-        return self._runtime.get_var("number")
+        return self._runtime.get_var(_NUMBER)
 
     def _zero(self, shape: Sequence[int]) -> libspu.Share:
         return to_share(np.zeros((*shape, WIDTHS[self._protocol]), np.uint64), self._protocol)

@@ -7,7 +7,7 @@ from veilflow.components.claims import ALL, PUBLISHED, Artifact, Claims, Disclos
 from veilflow.components.errors import ComponentError
 from veilflow.components.vertical.encode.settings import PCA, EncoderSettings
 from veilflow.components.vertical.secret.declare import declare, is_logistic
-from veilflow.components.vertical.secret.settings import Settings
+from veilflow.components.vertical.secret.settings import MINIMUM_ROWS, Settings
 from veilflow.components.vertical.split.model import Dense, Module
 
 _SHARES = Send("shares", kind="bytes", max_bytes=1 << 31)
@@ -80,7 +80,10 @@ class SecretTrainClaims(Claims):
 
     def protections(self, node: NodeView) -> list[Protection]:
         spec = _spec(node)
-        found = [Protection("stays_shares", node.parties, {"opened_to": list(strings(node.params.get("open_to")))})]
+        found = [
+            Protection("minimum_rows", node.parties, {"rows": MINIMUM_ROWS}),
+            Protection("stays_shares", node.parties, {"opened_to": list(strings(node.params.get("open_to")))}),
+        ]
         clip = float(node.params.get("clip", 1.0))
         if clip and spec is not None and not is_logistic(spec):
             found.append(Protection("clip", node.parties, {"bound": clip}))

@@ -26,7 +26,7 @@ from veilflow.components.vertical.secret.declare import declare, is_logistic
 from veilflow.components.vertical.secret.network import make_network
 from veilflow.components.vertical.secret.optimiser import Rule
 from veilflow.components.vertical.secret.rows import split_positions, split_seed
-from veilflow.components.vertical.secret.settings import OPTIMISERS, Settings
+from veilflow.components.vertical.secret.settings import MINIMUM_ROWS, OPTIMISERS, Settings
 from veilflow.components.vertical.secret_train.training import SecretTraining, features_of, label_of
 from veilflow.components.vertical.split.batches import batch_size, epoch_order, order_token
 from veilflow.components.vertical.split.bundle import merge
@@ -108,6 +108,7 @@ class SecretTrain(Component):
         tokens = publish([run_on(party, order_token) for party in machine.parties])
         seed = split_seed(tokens)
         train, test = split_positions(seed, table.rows, settings.test_fraction)
+        settings.check_rows(len(train), len(test))
         size = batch_size(len(train), settings.batch, 8)
         settings.check(size)
         network = make_network(spec, len(features))
@@ -240,6 +241,7 @@ def _receipts(
         receipt(ctx, "clip", bound=settings.clip, norm="L2, of the mean gradient")
     if training.weighted:
         receipt(ctx, "weights_masked", mean=1.0)
+    receipt(ctx, "minimum_rows", rows=MINIMUM_ROWS)
     receipt(ctx, "stays_shares", opened_to=list(opened_to), metrics_to=watching or "everybody")
 
 

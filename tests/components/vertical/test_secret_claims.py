@@ -60,7 +60,7 @@ def test_what_is_opened_may_be_sent_to_the_named_parties_only() -> None:
 
 def test_clipping_must_fire_where_there_are_hidden_layers() -> None:
     assert Protection("clip", PARTIES, {"bound": 1.0}) in TRAIN.protections(train(layers=[8]))
-    assert [each.name for each in TRAIN.protections(train())] == ["stays_shares"]
+    assert [each.name for each in TRAIN.protections(train())] == ["minimum_rows", "stays_shares"]
 
 
 @pytest.mark.parametrize(

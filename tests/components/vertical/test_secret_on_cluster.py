@@ -167,7 +167,8 @@ def train_by_hand(ctx: Any, case: str) -> str:
     step.layers, step.activation, step.module, step.arguments = [], "relu", "", "{}"
     step.epochs, step.batch_size, step.optimiser, step.clip = 2, 50, "sgd", 1.0
     step.learning_rate = 90.0 if case == "overflow" else 0.5
-    step.test_fraction, step.evaluate_every, step.metrics_to, step.open_to = 0.0, 1, "", ["nobody"]
+    step.test_fraction = 0.1 if case == "few" else 0.0
+    step.evaluate_every, step.metrics_to, step.open_to = 1, "", ["nobody"]
     if case != "stranger":
         step.open_to = []
     step.table, step.model, step.report = table.data, Output(uri=f"by_hand/{case}.m"), Output(uri=f"by_hand/{case}.r")
@@ -184,6 +185,7 @@ def train_by_hand(ctx: Any, case: str) -> str:
         ("good", "trained"),
         ("labels", "needs one label column in the secret table; it has 2 (c1, c2)"),
         ("overflow", "numbers have left the fixed point. Scale the features"),
+        ("few", "test_fraction 0.1 holds out 20 row(s); a mean over less than 32 is not opened"),
         ("stranger", "nobody takes no part"),
     ],
 )
