@@ -10,6 +10,12 @@ OPTIMISERS = ("sgd", "momentum", "adam")
 MINIMUM_ROWS = 32
 """A mean over fewer rows is not opened: it would say too much about each."""
 
+EXACT, DEALT, AUTO = "exact", "dealt", "auto"
+SIGMOIDS = (AUTO, DEALT, EXACT)
+
+DEALT_RANGE = 56.0
+"""Logits within which the dealt sigmoid is right (see `devices.dealt_sigmoid`)."""
+
 RATE_UNIT = 2.0**-18
 """The smallest factor that 18 fraction bits can hold."""
 
@@ -29,6 +35,19 @@ class Settings:
     """Rows kept out of training, drawn by position."""
     evaluate_every: int = 1
     """Epochs between estimates of the training loss; 0: only after the last."""
+    sigmoid: str = AUTO
+    """``dealt`` (two rounds, ABY3, logits within 56), ``exact`` (about 33 rounds, any logit), or ``auto``: dealt for a
+    logistic regression under ABY3, else exact."""
+
+    def deals(self, logistic: bool, possible: bool) -> bool:
+        """Is the dealt sigmoid used?
+
+        Raises:
+            ComponentError: it is asked for where it does not exist.
+        """
+        if self.sigmoid == DEALT and not possible:
+            raise ComponentError("sigmoid: dealt needs an ABY3 SPU; use auto or exact.")
+        return possible and (self.sigmoid == DEALT or (self.sigmoid == AUTO and logistic))
 
     def check(self, batch: int | None = None) -> None:
         """Refuse settings that 18 fraction bits cannot hold.
