@@ -1,4 +1,4 @@
-"""Fresh keys for one alignment: every two parties get a secret of their own, and the holders one that no other party has.
+"""Fresh keys for one alignment: a secret for every two parties, and one for the holders that no other party has.
 
 Computes     from one published X25519 key per party: a 32-byte secret per pair, any number of keys derived from it,
              and a group key that the first holder draws and wraps for each of the others.

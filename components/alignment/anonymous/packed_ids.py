@@ -101,5 +101,5 @@ def _encrypt(key: bytes, blocks: np.ndarray) -> np.ndarray:
         return blocks
     out = np.empty(blocks.nbytes + BLOCK - 1, np.uint8)
     plain = np.ascontiguousarray(blocks).view(np.uint8).reshape(-1)
-    Cipher(algorithms.AES256(key), modes.ECB()).encryptor().update_into(plain, out)
+    Cipher(algorithms.AES256(key), modes.ECB()).encryptor().update_into(plain.data, out.data)
     return out[: blocks.nbytes].view(np.uint64).reshape(blocks.shape)

@@ -1,8 +1,9 @@
 """Streams of ring elements from a 32-byte key: AES-256 in counter mode, any rows of it at any time.
 
-Think of a key as an endless matrix of uniform uint64, ``width`` of them per row. `rows` gives consecutive rows, `rows_at`
-any rows, the same numbers. Both ends of a key can therefore work in blocks, and a party that needs a few rows out of
-ten million makes only those. One key serves one matrix: a key is derived anew for each use (`key_agreement.derive`).
+Think of a key as an endless matrix of uniform uint64, ``width`` of them per row. `rows` gives consecutive rows,
+`rows_at` any rows, the same numbers. Both ends of a key can therefore work in blocks, and a party that needs a few rows
+out of ten million makes only those. One key serves one matrix: it is derived anew for each use
+(`key_agreement.derive`).
 
 Assumes      AES-256 is a pseudo-random permutation; 2^64 blocks per key are never reached.
 Cost         about 0.25 ns per byte with AES instructions.
@@ -25,7 +26,7 @@ def rows(key: bytes, start: int, count: int, width: int) -> np.ndarray:
     encryptor = Cipher(algorithms.AES256(key), modes.CTR(first)).encryptor()
     size = count * blocks * _BLOCK
     out = np.empty(size + _BLOCK - 1, np.uint8)
-    encryptor.update_into(bytes(size), out)
+    encryptor.update_into(bytes(size), out.data)
     return _cut(out[:size], count, blocks, width)
 
 
@@ -38,7 +39,7 @@ def rows_at(key: bytes, positions: np.ndarray, width: int) -> np.ndarray:
     counters[:, :, 1] = positions.astype(np.uint64)[:, None] * np.uint64(blocks) + np.arange(blocks, dtype=np.uint64)
     out = np.empty(counters.nbytes + _BLOCK - 1, np.uint8)
     encryptor = Cipher(algorithms.AES256(key), modes.ECB()).encryptor()
-    encryptor.update_into(counters.view(np.uint8).reshape(-1), out)
+    encryptor.update_into(counters.view(np.uint8).reshape(-1).data, out.data)
     return _cut(out[: counters.nbytes], count, blocks, width)
 
 

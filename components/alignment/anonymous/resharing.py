@@ -5,7 +5,8 @@ ABY3         x = x_0 + x_1 + x_2, where the parties of rank i and i - 1 hold x_i
              that of carrier and third, are pseudo-random streams under the two's common key. Helper and carrier open
              to each other their half minus the stream they know; the sum is the third component. The third party
              receives nothing. Two numbers are sent per value, against three where shares are masked and passed on.
-CHEETAH      the helper adds and the coordinator subtracts a stream that only these two know, before the carrier gets it.
+CHEETAH      the helper adds and the coordinator subtracts a stream that only these two know, before the carrier
+             gets it.
 Adversary    semi-honest, one corrupted party.
 Reveals      nothing: what a party receives is masked by a stream whose key it does not have, used once.
 Assumes      AES-256 (`prg`).

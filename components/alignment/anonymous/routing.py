@@ -45,10 +45,7 @@ def route(owner: str, coordinator: str, holders: Sequence[str], ranks: Sequence[
     others = [name for name in ranks if name != helper]
     if len(others) == 1:
         return Route(owner, helper, others[0], None)
-    if coordinator in others:
-        carrier = coordinator
-    else:
-        carrier = next(name for name in others if name != owner)
+    carrier = coordinator if coordinator in others else next(name for name in others if name != owner)
     return Route(owner, helper, carrier, next(name for name in others if name != carrier))
 
 

@@ -28,22 +28,23 @@ Messages, for holders A and B, coordinator C, an SPU over all three; n_A, n_B pe
 
 What each sees, and why that says nothing (views that a simulator makes from what is revealed):
 
-- A sees B's masked rows (uniform: the stream's key is B's and C's), m distinct positions in B's list (uniform: B's order
-  is private, and C's order of the matches fresh), and C's half of those rows minus a stream of B and C (uniform). Of its
-  own rows A sees nothing at all: no message about them comes back, so nothing can be related to what it knows.
+- A sees B's masked rows (uniform: the stream's key is B's and C's), m distinct positions in B's list (uniform: B's
+  order is private, and C's order of the matches fresh), and C's half of those rows minus a stream of B and C
+  (uniform). Of its own rows A sees nothing at all: no message about them comes back, so nothing can be related to what
+  it knows.
 - B: the same with A and B exchanged.
-- C sees n_A and n_B pseudonyms: without K distinct random numbers, equal where people are common, in private orders, so
-  random but for m (with n holders: but for the sizes of the intersections). And B's half of A's rows minus a stream of A
-  and B (uniform), and A's half of B's rows.
+- C sees n_A and n_B pseudonyms: without K distinct random numbers, equal where people are common, in private orders,
+  so random but for m (with n holders: but for the sizes of the intersections). And B's half of A's rows minus a stream
+  of A and B (uniform), and A's half of B's rows.
 - An SPU party's output is what it saw, plus streams.
 
-With n holders, each owner's rows go to one other holder (`routing`), which sees for each owner it helps one uniform list
-of positions, independent of each other given m, since every owner's order is private. A coordinator outside the SPU
-hands its half on to a party other than helper and owner (ABY3) or to the second of the two (CHEETAH), masked by a stream
-it has in common with the helper, so that even an owner sees only uniform numbers.
+With n holders, each owner's rows go to one other holder (`routing`), which sees for each owner it helps one uniform
+list of positions, independent of each other given m, since every owner's order is private. A coordinator outside the
+SPU hands its half on to a party other than helper and owner (ABY3) or to the second of the two (CHEETAH), masked by a
+stream it has in common with the helper, so that even an owner sees only uniform numbers.
 
 Count hidden: C pads the m matches to m' rows with pairs of rows of people who are not common, distinct and random, and
 shares a column of ones and zeros (`interface.MASK`). Every list of positions then holds m' uniform distinct positions,
-whatever m is. The padding's values are real ones of unmatched people and stay shares: what is computed on the table must
-weigh rows with the mask. m' never exceeds the smallest set, so there are always enough unmatched people.
+whatever m is. The padding's values are real ones of unmatched people and stay shares: what is computed on the table
+must weigh rows with the mask. m' never exceeds the smallest set, so there are always enough unmatched people.
 """

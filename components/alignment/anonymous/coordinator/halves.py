@@ -1,4 +1,4 @@
-"""The two halves of an owner's matched rows, and what helper and carrier open to each other. Blocks of rows throughout."""
+"""The two halves of an owner's matched rows, and what helper and carrier open to each other; blocks of rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def collect(*blocks: np.ndarray) -> np.ndarray:
 
 def helper_half(masked: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """The matched rows of a masked list: uint64, shape (len(positions), columns)."""
-    return np.take(masked, positions, axis=0)
+    found: np.ndarray = np.take(masked, positions, axis=0)
+    return found
 
 
 def coordinator_half(key: bytes, positions: np.ndarray, width: int) -> np.ndarray:
@@ -28,7 +29,8 @@ def coordinator_half(key: bytes, positions: np.ndarray, width: int) -> np.ndarra
 def member_half(member: np.ndarray, key: bytes, start: int) -> np.ndarray:
     """The membership column minus the helper's half of it, which is the stream of ``key``."""
     value = member.astype(np.uint64)[:, None] << np.uint64(FRACTION_BITS)
-    return value - prg.rows(key, start, len(member), 1)
+    value -= prg.rows(key, start, len(member), 1)
+    return value
 
 
 def conceal(half: np.ndarray, key: bytes, start: int) -> tuple[np.ndarray, np.ndarray]:

@@ -27,6 +27,6 @@ def masked_rows(values: np.ndarray, order: np.ndarray, key: bytes, start: int, s
         values: ring elements, shape (people, columns).
         key: of the owner and the coordinator, for this use only.
     """
-    rows = np.take(values, order[start:stop], axis=0)
+    rows: np.ndarray = np.take(values, order[start:stop], axis=0)
     rows -= prg.rows(key, start, stop - start, values.shape[1])
     return rows
