@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
+if TYPE_CHECKING:  # claims read this module, and must stay light
+    import numpy as np
 
-from veilflow.components.alignment.anonymous.packed_ids import PackedIds
+    from veilflow.components.alignment.anonymous.packed_ids import PackedIds
 
 At = Any
 """A value at one party: a device object in a run. Only functions placed there see what is in it."""

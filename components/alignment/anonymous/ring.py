@@ -1,6 +1,7 @@
 """Real numbers as fixed point in the ring mod 2^64, as the SPU keeps them: 18 fraction bits.
 
-Guarantees: ``decode(encode(x))`` differs from x by at most 2^-19 for abs(x) < 2^34, and by the rounding of float64 above.
+Guarantees: ``decode(encode(x))`` differs from x by at most 2^-19 for abs(x) < 2^34, and above that by
+the rounding of float64.
 """
 
 from __future__ import annotations

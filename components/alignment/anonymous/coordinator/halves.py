@@ -41,7 +41,8 @@ def conceal(half: np.ndarray, key: bytes, start: int) -> tuple[np.ndarray, np.nd
 
 def restore(half: np.ndarray, key: bytes, start: int) -> np.ndarray:
     """``half`` plus the stream of ``key``: the other side of a `conceal`."""
-    return half + prg.rows(key, start, len(half), half.shape[1])
+    found: np.ndarray = half + prg.rows(key, start, len(half), half.shape[1])
+    return found
 
 
 def total(parts: Sequence[np.ndarray]) -> np.ndarray:

@@ -12,17 +12,15 @@ from veilflow.components.alignment.anonymous.id_text import id_text
 from veilflow.components.alignment.anonymous.packed_ids import LONGEST, pack, tags
 from veilflow.components.alignment.anonymous.people import hold
 from veilflow.components.alignment.anonymous.ring import decode
-from veilflow.components.alignment.spec import RULES, parse_rules
+from veilflow.components.alignment.spec import FORMS, RULES, parse_rules
 from veilflow.components.errors import ComponentError
 
 KEY = bytes(range(32))
 PLAIN = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20)
 DIGITS = st.from_regex(r"[ ]?[+-]?(00)?(86)?[0-9 \-]{0,18}[xX]?(\.0*)?", fullmatch=True)
 WIDE = st.text(st.sampled_from("１２３ｘＸ　 \t\u200b\xa0aBé身份-+.０"), max_size=12)
-RULE_SETS = st.sets(st.sampled_from([rule for rule in RULES if rule not in ("number", "phone", "id_card")])).flatmap(
-    lambda chosen: st.sampled_from(
-        [sorted(chosen), *([*sorted(chosen), form] for form in ("number", "phone", "id_card"))]
-    )
+RULE_SETS = st.sets(st.sampled_from([rule for rule in RULES if rule not in FORMS])).flatmap(
+    lambda chosen: st.sampled_from([sorted(chosen), *([*sorted(chosen), form] for form in sorted(FORMS))])
 )
 
 
