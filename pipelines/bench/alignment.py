@@ -68,7 +68,5 @@ def _results(case: str, name: str, found: dict[str, Figures]) -> list[Result]:
         value, base = figure(found[name]), figure(found[_BASELINE])
         results.append(Result(f"{name}, {case}", metric, unit, value, _BASELINE, value / base))
         if unit == "s" and "ECDH" in found and name not in ("ECDH", _BASELINE):
-            results.append(
-                Result(f"{name}, {case}", metric, unit, value, "ECDH", value / figure(found["ECDH"]))
-            )
+            results.append(Result(f"{name}, {case}", metric, unit, value, "ECDH", value / figure(found["ECDH"])))
     return results

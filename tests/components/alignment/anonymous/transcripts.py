@@ -1,8 +1,9 @@
 """Two worlds that differ in what must stay hidden, what each party sees in them, and how well a classifier tells them
 apart.
 
-The features are what an attacker would try who knows the protocol: are positions in any order, do things received add up
-to something small (a plain value), does anything received stand in the owner's own list of masks, are shares uniform.
+The features are what an attacker would try who knows the protocol: are positions in any order, do things received add
+up to something small (a plain value), does anything received stand in the owner's own list of masks, are shares
+uniform.
 """
 
 import itertools
@@ -42,7 +43,7 @@ class Transcript:
 
 
 def transcript(setting, world, rng):
-    """One run of the protocol in ``world``: rows' values are their places, so a row that is seen says where it stood."""
+    """One run in ``world``. Rows' values are their places, so a row that is seen says where it stood."""
     rows = setting.common[world]
     number = len(next(iter(rows.values())))
     known = [f"{word:016x}" for word in rng.integers(0, 2**63, number)]
