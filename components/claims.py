@@ -176,6 +176,7 @@ _MODULES = (
     "veilflow.components.data.claims",
     "veilflow.components.alignment.claims",
     "veilflow.components.vertical.claims",
+    "veilflow.components.vertical.secret_claims",
     "veilflow.components.application.claims",
     "veilflow.components.flow.claims",
 )
