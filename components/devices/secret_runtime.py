@@ -19,6 +19,7 @@ from secretflow.device.device.spu import SPURuntime, dtype_spu_to_np, shape_spu_
 from spu import libspu
 
 from veilflow.components.devices.pyu import guarded
+from veilflow.components.devices.secret_layout import WIDTHS, from_share, is_number, to_share
 from veilflow.components.devices.secret_shares import frame, public, unframe
 from veilflow.components.errors import ComponentError, InternalError
 
@@ -35,6 +36,22 @@ class SecretProgram:
     fn: Callable[..., tuple[Any, ...]]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Rows and columns of an attached table, to be set as a variable."""
+
+    table: str
+    columns: tuple[int, ...] | None = None
+    """None: all of them."""
+    flat: bool = False
+    """One column as shape (rows,) instead of (rows, 1)."""
+
+    def of(self, part: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """One rank's shares: (rows, columns, k), or (rows, k) if ``flat``."""
+        found: np.ndarray = part[rows] if self.columns is None else part[rows[:, None], np.array(self.columns)]
+        return found[:, 0] if self.flat else found
 
 
 def _guard(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -54,6 +71,10 @@ def _guard(method: Callable[..., Any]) -> Callable[..., Any]:
             raise
 
     return call
+
+
+def _as_number(x: jax.Array, zero: jax.Array) -> tuple[jax.Array]:
+    return (x.astype(np.float32) + zero,)
 
 
 def require_same_spu(party: str, stored: Mapping[str, Any], here: Mapping[str, Any]) -> None:
@@ -91,6 +112,19 @@ class SecretRuntime:
         self._runtime = spu.Runtime(self._link, parsed)
         self._compiled: dict[tuple[str, str], libspu.Executable] = {}
         self._digests: dict[str, str] = {}
+        self._protocol = str(json.loads(runtime).get("protocol", "")).split(".")[-1]
+        self._tables: dict[str, np.ndarray] = {}
+
+    @_guard
+    def attach(self, name: str, part: np.ndarray) -> None:
+        """Keep this rank's part of a stored table (rows, columns, k), to be cut from by `run`."""
+        self._tables[name] = part
+
+    @_guard
+    def export(self, names: Sequence[str]) -> np.ndarray:
+        """This rank's shares of variables of shape (rows,) or (rows, columns), side by side: (rows, columns, k)."""
+        found = [from_share(self._number(name), self._protocol) for name in names]
+        return np.concatenate([each.reshape(each.shape[0], -1, each.shape[-1]) for each in found], axis=1)
 
     @_guard
     def put(self, *messages: bytes) -> None:
@@ -105,9 +139,14 @@ class SecretRuntime:
         program: SecretProgram,
         publics: Mapping[str, np.ndarray],
         opens: Sequence[Sequence[str]],
+        cuts: Mapping[str, Cut],
+        rows: np.ndarray | None,
         *messages: bytes,
     ) -> Any:
         """Set variables, run, and return one message for each list of names in ``opens``."""
+        for name, cut in cuts.items():
+            assert rows is not None, name
+            self._runtime.set_var(name, to_share(cut.of(self._tables[cut.table], rows), self._protocol))
         for message in messages:
             for name, each in unframe(message).items():
                 self._runtime.set_var(name, each)
@@ -148,6 +187,17 @@ class SecretRuntime:
     def digests(self) -> dict[str, str]:
         """SHA-256 of every program compiled so far, by its name and the shapes of its inputs."""
         return dict(self._digests)
+
+    def _number(self, name: str) -> libspu.Share:
+        """A variable as shares of fixed-point numbers; flags and integers are made such (by adding a shared zero)."""
+        found = self._runtime.get_var(name)
+        if is_number(found, self._protocol):
+            return found
+        shape = shape_spu_to_np(self._runtime.get_var_meta(name).shape)
+        self._runtime.set_var("zero", to_share(np.zeros((*shape, WIDTHS[self._protocol]), np.uint64), self._protocol))
+        inputs, outputs = (name, "zero"), ("number",)
+        self._runtime.run(self._executable(SecretProgram(f"number {name}", _as_number, inputs, outputs)))
+        return self._runtime.get_var("number")
 
     def _executable(self, program: SecretProgram) -> libspu.Executable:
         metas = [self._runtime.get_var_meta(name) for name in program.inputs]
