@@ -1,0 +1,50 @@
+"""The two halves of an owner's matched rows, and what helper and carrier open to each other; blocks of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from veilflow.components.alignment.anonymous import prg
+from veilflow.components.alignment.anonymous.ring import FRACTION_BITS
+
+
+def collect(*blocks: np.ndarray) -> np.ndarray:
+    """The helper's copy of an owner's masked list, from consecutive blocks."""
+    return np.concatenate(blocks)
+
+
+def helper_half(masked: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """The matched rows of a masked list: uint64, shape (len(positions), columns)."""
+    found: np.ndarray = np.take(masked, positions, axis=0)
+    return found
+
+
+def coordinator_half(key: bytes, positions: np.ndarray, width: int) -> np.ndarray:
+    """The mask of the same rows, made from the key of owner and coordinator."""
+    return prg.rows_at(key, positions, width)
+
+
+def member_half(member: np.ndarray, key: bytes, start: int) -> np.ndarray:
+    """The membership column minus the helper's half of it, which is the stream of ``key``."""
+    value = member.astype(np.uint64)[:, None] << np.uint64(FRACTION_BITS)
+    value -= prg.rows(key, start, len(member), 1)
+    return value
+
+
+def conceal(half: np.ndarray, key: bytes, start: int) -> tuple[np.ndarray, np.ndarray]:
+    """``half`` minus the stream of ``key``, fit for whoever lacks the key; and the stream."""
+    stream = prg.rows(key, start, len(half), half.shape[1])
+    return half - stream, stream
+
+
+def restore(half: np.ndarray, key: bytes, start: int) -> np.ndarray:
+    """``half`` plus the stream of ``key``: the other side of a `conceal`."""
+    found: np.ndarray = half + prg.rows(key, start, len(half), half.shape[1])
+    return found
+
+
+def total(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """The sum of one or two arrays in the ring."""
+    return parts[0] if len(parts) == 1 else parts[0] + parts[1]
