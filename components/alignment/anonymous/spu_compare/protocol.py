@@ -1,7 +1,8 @@
 """Anonymous alignment by comparison inside the SPU: nobody learns how many people are common, let alone who.
 
-Computes     shares (ABY3) of a table with one row per person of the smaller set, in a random order: both holders' columns
-             where the other holder has that person, too, zeros elsewhere, and a secret mask that tells one from the other.
+Computes     shares (ABY3) of a table with one row per person of the smaller set, in a random order: both holders'
+             columns where the other holder has that person, too, zeros elsewhere, and a secret mask that tells one from
+             the other.
 Adversary    semi-honest, static: one of the three parties, as ABY3.
 Reveals      nothing but both set sizes, which are public. In detail, beside messages of ABY3 and public keys:
              teller (larger set)   nothing;
@@ -11,16 +12,16 @@ Reveals      nothing but both set sizes, which are public. In detail, beside mes
              With ``minimum`` in the plan all learn one bit: whether that many are common.
 Not covered  active parties; two parties that work together (any two know everything, as in ABY3); the sizes.
 Assumes      ABY3's honest majority; X25519, HKDF (`key_agreement`); AES-256 as a PRF (tags, slots, streams).
-Errors       a person that the teller lacks counts as common with a chance of 2^-64, so n 2^-64 in all. The teller's table
-             cannot be filled with a chance of at most 2^-40 (`sparse_table`); then all stop, and learn that.
-Cost         table: 1.5 n (1 + teller's columns) numbers to the helper. Per row of the result: 20 bytes of slots, 16 bytes
-             per column of the teller and 8 per column of the asker between asker and helper, one 64-bit equality in the
-             SPU, and one number per column and party for the product.
+Errors       a person that the teller lacks counts as common with a chance of 2^-64, so n 2^-64 in all. The teller's
+             table cannot be filled with a chance of at most 2^-40 (`sparse_table`); then all stop, and learn that.
+Cost         table: 1.5 n (1 + teller's columns) numbers to the helper. Per row of the result: 20 bytes of slots, 16
+             bytes per column of the teller and 8 per column of the asker between asker and helper, one 64-bit equality
+             in the SPU, and one number per column and party for the product.
 Reference    The algorithm of the paper this project implements: IDs hashed, split into additive shares, compared in
              batches inside the SPU. Its bins (a cuckoo table against simple hashing, Pinkas et al. 2018) need about 12
              comparisons per row of a table padded by 27 %; here the hash table is encoded so that one is enough
-             (`sparse_table`). That the third party may hold a masked table and be asked at pseudo-random places is the idea
-             of Mohassel, Rindal and Rosulek, "Fast database joins and PSI for secret shared data", CCS 2020.
+             (`sparse_table`). That the third party may hold a masked table and be asked at pseudo-random places is the
+             idea of Mohassel, Rindal and Rosulek, "Fast database joins and PSI for secret shared data", CCS 2020.
 """
 
 from __future__ import annotations
@@ -162,7 +163,10 @@ class Comparison:
         """Shares of a block's rows, and of how many of them are common: per party of the SPU."""
         shares = self._reshare(number, start, stop)
         bits = self._parties.is_zero(
-            {party: self._parties.run(party, _tags, shares[party], self._plan.ranks, party) for party in self._everybody}
+            {
+                party: self._parties.run(party, _tags, shares[party], self._plan.ranks, party)
+                for party in self._everybody
+            }
         )
         member = self._as_numbers(number, stop - start, bits)
         rows = self._multiply(number, stop - start, member, shares)
@@ -262,7 +266,12 @@ class Comparison:
         }
         return {
             party: run(
-                party, replicated.product_shares, own[party], send(party, own[replicated.follower(ranks, party)]), ranks, party
+                party,
+                replicated.product_shares,
+                own[party],
+                send(party, own[replicated.follower(ranks, party)]),
+                ranks,
+                party,
             )
             for party in self._everybody
         }
@@ -292,7 +301,8 @@ class Comparison:
 
 def total_of(*counts: np.ndarray) -> np.ndarray:
     """The sum of shares of counts."""
-    return np.sum(np.stack(counts), axis=0, dtype=np.uint64)
+    found: np.ndarray = np.sum(np.stack(counts), axis=0, dtype=np.uint64)
+    return found
 
 
 def _widened(columns: np.ndarray, width: int) -> np.ndarray:

@@ -6,8 +6,8 @@ returns for a peer is masked by a stream whose key that peer lacks, and each str
 
 Adversary    semi-honest, one of three parties.
 Reveals      nothing.
-Reference    Araki, Furukawa, Lindell, Nof and Ohara, CCS 2016 (product and re-sharing); Mohassel and Rindal, "ABY3", CCS
-             2018, section 5.3 (a secret bit as a number).
+Reference    Araki, Furukawa, Lindell, Nof and Ohara, CCS 2016 (product and re-sharing); Mohassel and Rindal, "ABY3",
+             CCS 2018, section 5.3 (a secret bit as a number).
 
 Bits. b = x xor y, where two parties (the *pair*) know x, their common component, and the third knows y, the xor of the
 two others. As numbers b = x + y - 2 x y. The third shares y between the two; then x y is the sum of what each of the
@@ -32,7 +32,9 @@ def concealed(half: np.ndarray, stream: np.ndarray) -> np.ndarray:
     return hidden
 
 
-def from_halves(own: np.ndarray, received: np.ndarray, stream: np.ndarray, peer: str, third: str) -> dict[str, np.ndarray]:
+def from_halves(
+    own: np.ndarray, received: np.ndarray, stream: np.ndarray, peer: str, third: str
+) -> dict[str, np.ndarray]:
     """Shares of the sum of two parties' halves, at one of the two, after both have exchanged `concealed` halves."""
     return {peer: own + received, third: stream}
 
@@ -45,10 +47,13 @@ def bit_of_pair(components: Shares, peer: str) -> np.ndarray:
 def bit_of_third(components: Shares) -> np.ndarray:
     """y, at the third: the xor of its two bits, uint64."""
     one, other = components.values()
-    return ((one ^ other) & 1).astype(np.uint64)
+    found: np.ndarray = ((one ^ other) & 1).astype(np.uint64)
+    return found
 
 
-def bit_as_number(bit: np.ndarray, summand: np.ndarray, product: Shares, peer: str, third: str) -> dict[str, np.ndarray]:
+def bit_as_number(
+    bit: np.ndarray, summand: np.ndarray, product: Shares, peer: str, third: str
+) -> dict[str, np.ndarray]:
     """Shares of b at one of the pair.
 
     Args:
@@ -76,11 +81,12 @@ def product(left: Shares, right: Shares, parties: Sequence[str], me: str, stream
     # Own component: the one shared with the party before. Each of the nine products is made by exactly one party.
     own_left, own_right, next_left, next_right = left[before], right[before], left[after], right[after]
     total: np.ndarray = own_left * (own_right + next_right) + next_left * own_right
-    return total + streams[after] - streams[before]
+    found: np.ndarray = total + streams[after] - streams[before]
+    return found
 
 
 def product_shares(own: np.ndarray, received: np.ndarray, parties: Sequence[str], me: str) -> dict[str, np.ndarray]:
-    """Shares of the product at ``me``, which sent ``own`` to the party before and got ``received`` from the one after."""
+    """Shares of the product at ``me``; it sent ``own`` to the party before and got ``received`` from the one after."""
     after = follower(parties, me)
     return {follower(parties, after): own, after: received}
 

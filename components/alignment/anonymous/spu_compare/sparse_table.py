@@ -1,11 +1,12 @@
 """A table of slots that gives a person's row as the sum of five slots, and looks random everywhere else.
 
-Computes     `encode`: slots such that for each of n distinct IDs the slots at its `positions` (one in each of five parts)
-             sum mod 2^64 to its row. Any other ID's slots sum to something unrelated.
+Computes     `encode`: slots such that for each of n distinct IDs the slots at its `positions` (one in each of five
+             parts) sum mod 2^64 to its row. Any other ID's slots sum to something unrelated.
 Fails        where the rows cannot be solved one after the other: with a chance of at most 2^-40 over the key.
 Cost         1.5 n slots (more below 70 000 rows, see `part_size`); 1 s per million rows of 15 columns.
-Reference    Bloomier filters: Chazelle, Kilian, Rubinfeld and Tal, SODA 2004. As an oblivious key-value store: Garimella,
-             Pinkas, Rosulek, Trieu and Yanai, CRYPTO 2021. Peeling threshold for five positions 0.7018: Molloy 2005.
+Reference    Bloomier filters: Chazelle, Kilian, Rubinfeld and Tal, SODA 2004. As an oblivious key-value store:
+             Garimella, Pinkas, Rosulek, Trieu and Yanai, CRYPTO 2021. Peeling threshold for five positions 0.7018:
+             Molloy 2005.
 
 This stands where the paper's algorithm has bins: a person of one side is compared with what stands at its places in the
 other side's hash table. With a cuckoo table and simple hashing, bins of up to a dozen people are compared each with one
@@ -45,8 +46,8 @@ def positions(ids: PackedIds, keys: tuple[bytes, bytes], size: int) -> tuple[np.
         size: slots in each part, below 2^32.
 
     Returns:
-        uint64, shape (n,): 64-bit tags; int64, shape (n, 5): slots, each counted within its part. Both are pseudo-random
-        to whoever lacks the keys.
+        uint64, shape (n,): 64-bit tags; int64, shape (n, 5): slots, each counted within its part. Both are
+        pseudo-random to whoever lacks the keys.
     """
     one, other = tags(ids, keys[0]), tags(ids, keys[1])
     words = np.concatenate([one[:, 1:], other], axis=1).view(np.uint32)[:, :PARTS]
@@ -80,7 +81,7 @@ def look_up(part: np.ndarray, slots: np.ndarray) -> np.ndarray:
 
 
 def _peel(slots: np.ndarray, total: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Rounds of (rows, for each a slot of which it is the only user left); rows of one round do not use each other's."""
+    """Rounds of (rows, for each a slot that only it uses by then); rows of one round do not use each other's."""
     count = len(slots)
     users = np.bincount(slots.ravel(), minlength=total)
     # The sum of a slot's users is the user itself once one is left; below 2^53 float64 sums are exact.

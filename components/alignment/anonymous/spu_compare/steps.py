@@ -1,4 +1,4 @@
-"""What each of the three roles does, on arrays: the *teller* fills a table, the *helper* keeps it masked, the *asker* asks.
+"""What each of the three roles does, on arrays: the *teller* fills a table, the *helper* keeps it, the *asker* asks.
 
 The table's mask is a stream that teller and asker have in common. What the helper finds at an asked person's slots and
 the mask's values there are two halves of the teller's row of that person, if there is one; of its tag first of all.

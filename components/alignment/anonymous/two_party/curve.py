@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -79,5 +79,5 @@ def _point(start: hashlib._Hash, text: bytes) -> bytes:
         digest = hashlib.sha512(digest).digest()
 
 
-def _as_rows(points: object) -> np.ndarray:
-    return np.frombuffer(b"".join(points), np.uint8).reshape(-1, POINT)  # type: ignore[call-overload]
+def _as_rows(points: Iterable[bytes]) -> np.ndarray:
+    return np.frombuffer(b"".join(points), np.uint8).reshape(-1, POINT)

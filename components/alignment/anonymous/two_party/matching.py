@@ -102,7 +102,7 @@ def find_common(mine: Listed, shuffled: np.ndarray, theirs: np.ndarray) -> tuple
     where = {point: at for at, point in enumerate(_each(double))}
     pairs = [(at, where[point]) for at, point in enumerate(_each(shuffled)) if point in where]
     found = np.array(pairs, np.int64).reshape(-1, 2)[random_order(len(pairs))]
-    return found[:, 0], found[:, 1]
+    return found[:, 0].copy(), found[:, 1].copy()
 
 
 def _each(points: np.ndarray) -> list[bytes]:
@@ -114,9 +114,7 @@ def _extra_points(salt: bytes, padding: Padding, first: bool) -> np.ndarray:
     if padding.half == 0:
         return np.zeros((0, curve.POINT), np.uint8)
     size = 2 * padding.half
-    pools = [
-        curve.hash_points([b"pool %d %d" % (pool, at) for at in range(size)], _pool_salt(salt)) for pool in (1, 2)
-    ]
+    pools = [curve.hash_points([b"pool %d %d" % (pool, at) for at in range(size)], _pool_salt(salt)) for pool in (1, 2)]
     whole, part = pools if first else reversed(pools)
     count = padding.half + integer_noise.bounded_laplace(padding.epsilon, padding.half)
     chosen = random_order(size)[:count]

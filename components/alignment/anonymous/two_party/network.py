@@ -4,8 +4,8 @@ A network over 2^k wires has 2k - 1 layers. In the layer of stride h every wire 
 bit h), and each pair is swapped or not. Strides go N/2, ..., 2, 1, 2, ..., N/2. Where the pairs are is public; only the
 switches depend on the permutation.
 
-Reference    Benes 1964; Waksman, "A permutation network", JACM 1968: two-colouring of the cycles that pairs of inputs and
-             pairs of outputs form. All sub-networks of a level are coloured at once, cycles by pointer doubling.
+Reference    Benes 1964; Waksman, "A permutation network", JACM 1968: two-colouring of the cycles that pairs of inputs
+             and pairs of outputs form. All sub-networks of a level are coloured at once, cycles by pointer doubling.
 Cost         N k^2 steps of numpy: 0.2 s for 2^16 wires.
 """
 
@@ -78,7 +78,7 @@ def apply(switches: list[np.ndarray], values: np.ndarray) -> np.ndarray:
 
 
 def _colours(goes: np.ndarray, came: np.ndarray, stride: int) -> np.ndarray:
-    """Per input whether it takes the upper sub-network: the two of an input pair differ, the two of an output pair too."""
+    """Per input whether it takes the upper sub-network: just one of an input pair, and just one of an output pair."""
     wires = np.arange(len(goes))
     jump = came[goes[wires ^ stride] ^ stride]  # from an input to one that must have the same colour
     least, reach = np.minimum(wires, jump), 1
@@ -86,4 +86,5 @@ def _colours(goes: np.ndarray, came: np.ndarray, stride: int) -> np.ndarray:
         jump = jump[jump]
         least = np.minimum(least, least[jump])
         reach *= 2
-    return least > least[wires ^ stride]
+    upper: np.ndarray = least > least[wires ^ stride]
+    return upper

@@ -18,8 +18,8 @@ Assumes      decisional Diffie-Hellman on Curve25519, random oracle (`curve`); o
 Cost         per row and holder 1 hash to the curve and 2 multiplications (about 0.3 ms), and in switching about
              2 log2(N) - 1 switches per two rows (`switching`); about 4 kB per row of 10 columns in all.
 Reference    Matching: the PS3I protocol of Buddhavarapu, Knox, Mohassel, Sengupta, Taubeneck and Vlaskin, "Private
-             matching for compute", eprint 2020/599. There features travel under Paillier encryption: with 3072 bits that
-             was 9 ms per row here, 4.6 ms per holder. Oblivious switching has the same functionality, semi-honest
+             matching for compute", eprint 2020/599. There features travel under Paillier encryption: with 3072 bits
+             that was 9 ms per row here, 4.6 ms per holder. Oblivious switching has the same functionality, semi-honest
              security and no homomorphic encryption, and takes 0.04 ms.
 """
 
@@ -38,6 +38,7 @@ from veilflow.components.alignment.anonymous.interface import (
     NOT_HIDDEN,
     AlignmentPlan,
     At,
+    Holding,
     Note,
     Parties,
     Shared,
@@ -59,17 +60,14 @@ def align(parties: Parties, holdings: Mapping[str, At], plan: AlignmentPlan, not
     require_possible(plan)
     first, second = plan.holders
     padding = padding_of(plan)
-    lists, chosen, rows = _match(parties, holdings, plan, padding)
+    lists, chosen, rows = _match(parties, holdings, plan, padding, note)
     shift = 2 * padding.half  # what the two holders' noise amounts to on average
-    if rows - shift < plan.minimum or rows == 0:
+    if max(0, rows - shift) < plan.minimum or rows == 0:
         about = "about " if shift else ""
         raise ComponentError(
             f"{first} and {second} have {about}{max(0, rows - shift)} people in common; at least "
             f"{max(1, plan.minimum)} are wanted."
         )
-    if padding.half:
-        note(first, "count_noise", epsilon=float(padding.epsilon), points=padding.points)
-        note(second, "count_noise", epsilon=float(padding.epsilon), points=padding.points)
     pieces = _switch(parties, lists, chosen, plan, padding, rows)
     columns = (*plan.columns[first], *plan.columns[second], *((MASK,) if padding.half else ()))
     parts = {party: parties.run(party, _join, *pieces[party], bool(padding.half)) for party in plan.holders}
@@ -100,16 +98,21 @@ def padding_of(plan: AlignmentPlan) -> matching.Padding:
 
 
 def _match(
-    parties: Parties, holdings: Mapping[str, At], plan: AlignmentPlan, padding: matching.Padding
+    parties: Parties, holdings: Mapping[str, At], plan: AlignmentPlan, padding: matching.Padding, note: Note
 ) -> tuple[dict[str, At], dict[str, At], int]:
     """Per holder its list; per holder the positions in the *other's* list that matched, in common order; how many."""
     first, second = plan.holders
+
+    def listed(party: str, holding: Holding, salt: bytes) -> matching.Listed:
+        found = matching.make_list(holding, salt, padding, party == first)
+        note(party, "shuffle", rows=len(found.points))
+        if padding.half:
+            note(party, "count_noise", epsilon=float(padding.epsilon), points=padding.points)
+        return found
+
     salt = parties.run(first, matching.new_salt)
     salts = {first: salt, second: parties.send(second, salt)}
-    lists = {
-        party: parties.run(party, matching.make_list, holdings[party], salts[party], padding, party == first)
-        for party in plan.holders
-    }
+    lists = {party: parties.run(party, listed, party, holdings[party], salts[party]) for party in plan.holders}
     blinded = {party: parties.run(party, matching.blinded, lists[party]) for party in plan.holders}
     at_second, at_first = parties.send(second, blinded[first]), parties.send(first, blinded[second])
     doubled, order = parties.run(second, matching.blind_again, lists[second], at_second, returns=2)
@@ -132,10 +135,12 @@ def _switch(
     first, second = plan.holders
     ways = [_Way(parties, owner, chooser) for owner, chooser in ((first, second), (second, first))]
     sizes = {party: plan.people[party] + padding.points for party in plan.holders}
-    for way in ways:
+    widths = {first: len(plan.columns[first]) + bool(padding.half), second: len(plan.columns[second])}
+    busy = [way for way in ways if widths[way.owner]]  # a holder without columns has nothing to switch
+    for way in busy:
         way.start(lists[way.owner], chosen[way.chooser], sizes[way.owner])
-    for number in range(max(len(way.strides) for way in ways)):
-        for way in ways:
+    for number in range(max((len(way.strides) for way in busy), default=0)):
+        for way in busy:
             if number < len(way.strides):
                 way.layer(number)
     shares = [way.shares(rows) for way in ways]
@@ -174,6 +179,8 @@ class _Way:
 
     def shares(self, rows: int) -> dict[str, At]:
         run = self._parties.run
+        if not self.strides:
+            return {party: run(party, np.zeros, (rows, 0), np.uint64) for party in (self.owner, self.chooser)}
         return {
             self.owner: run(self.owner, _share, self._at_owner, rows),
             self.chooser: run(self.chooser, _share, self._at_chooser, rows),
@@ -215,9 +222,7 @@ def _owner_layer(
     return state, state.layer(number, stride, message)
 
 
-def _chooser_layer(
-    state: switching.ChooserSide, number: int, stride: int, found: np.ndarray
-) -> switching.ChooserSide:
+def _chooser_layer(state: switching.ChooserSide, number: int, stride: int, found: np.ndarray) -> switching.ChooserSide:
     state.layer(number, stride, found)
     return state
 

@@ -1,16 +1,17 @@
 """Oblivious switching: one party's rows in an order that only the other one knows, as additive shares of the two.
 
-Computes     the owner has a matrix, the chooser a list of distinct rows of it. Both end with shares that sum mod 2^64 to
-             those rows, in the list's order.
+Computes     the owner has a matrix, the chooser a list of distinct rows of it. Both end with shares that sum mod 2^64
+             to those rows, in the list's order.
 Adversary    semi-honest, one of the two.
-Reveals      nothing: the owner sees only messages of oblivious transfer, the chooser only values that are masked anew at
-             every switch. Sizes are public: rows, columns, length of the list.
+Reveals      nothing: the owner sees only messages of oblivious transfer, the chooser only values that are masked anew
+             at every switch. Sizes are public: rows, columns, length of the list.
 Not covered  an active party; it can make the shares wrong, not learn the other's input from its own result.
 Assumes      what `transfer` assumes; the owner's masks are AES-256 streams.
-Cost         N k switches (N = 2^k wires, rows rounded up): 16 bytes from the chooser and 8 bytes per column from the owner
-             each. Rounds: one per layer, 2k - 1.
+Cost         N k switches (N = 2^k wires, rows rounded up): 16 bytes from the chooser and 8 bytes per column from the
+             owner each. Rounds: one per layer, 2k - 1.
 Reference    Mohassel and Sadeghian, "How to hide circuits in MPC", EUROCRYPT 2013, section 3 (oblivious switching
-             networks). Changed: the sum of a pair passes through a switch, so one correction serves both of its outputs.
+             networks). Changed: the sum of a pair passes through a switch, so one correction serves both of its
+             outputs.
 
 A switch over wires x, y. The chooser holds x + a, y + b; the owner holds a, b. If not swapped the upper output's mask
 becomes a + g0, where g0 is derived from the transfer's first key; so a swap needs (a + g0) - b, sent under the second
@@ -68,7 +69,8 @@ class OwnerSide:
 
     def share(self, rows: int) -> np.ndarray:
         """This party's share of the first ``rows`` outputs."""
-        return np.zeros((), np.uint64) - self.masks[:rows]
+        found: np.ndarray = np.zeros((), np.uint64) - self.masks[:rows]
+        return found
 
 
 @dataclass

@@ -4,12 +4,13 @@ Computes     m random transfers: the owner has two 128-bit keys for each, the ch
 Adversary    semi-honest, one of the two.
 Reveals      nothing: to the owner not the choices, to the chooser not the other keys.
 Not covered  an active party (that needs the consistency check of Keller, Orsini and Scholl 2015).
-Assumes      128 base transfers: computational Diffie-Hellman on Curve25519, SHA-256 as a random oracle. Extension: AES-256
-             as a PRG, AES-128 with a public key as an ideal permutation (`derive`).
+Assumes      128 base transfers: computational Diffie-Hellman on Curve25519, SHA-256 as a random oracle. Extension:
+             AES-256 as a PRG, AES-128 with a public key as an ideal permutation (`derive`).
 Cost         16 bytes per transfer from the chooser to the owner; about 1.5 million transfers a second.
-Reference    extension: Ishai, Kilian, Nissim and Petrank, CRYPTO 2003, protocol for semi-honest parties. Hash: Guo, Katz,
-             Wang and Yu, "Efficient and secure multiparty computation from fixed-key block ciphers", S&P 2020, TMMO.
-             Base: the receiver's second public key is a point hashed from random bytes, whose secret it does not have.
+Reference    extension: Ishai, Kilian, Nissim and Petrank, CRYPTO 2003, protocol for semi-honest parties. Hash: Guo,
+             Katz, Wang and Yu, "Efficient and secure multiparty computation from fixed-key block ciphers", S&P 2020,
+             TMMO. Base: the receiver's second public key is a point hashed from random bytes, whose secret it does not
+             have.
 """
 
 from __future__ import annotations
@@ -37,8 +38,7 @@ class Owner:
         self._bits = np.frombuffer(secrets.token_bytes(WIDTH // 8), np.uint8)
         self._choices = np.unpackbits(self._bits, bitorder="little")
         self._secrets = [curve.new_secret() for _ in range(WIDTH)]
-        self._keys: list[bytes] = []
-        self._done = 0
+        self._streams = _Streams([])
 
     def start(self) -> np.ndarray:
         """First message: two points per base transfer, uint8, shape (128, 2, 32); one has a secret, one cannot."""
@@ -50,16 +50,16 @@ class Owner:
     def finish_base(self, point: bytes) -> None:
         """Take the chooser's point; from here on `keys` works."""
         peer = np.frombuffer(point, np.uint8)[None]
-        for at, (secret, choice) in enumerate(zip(self._secrets, self._choices, strict=True)):
-            self._keys.append(_base_key(curve.blind(secret, peer).tobytes(), point, at, int(choice)))
+        shared = [curve.blind(secret, peer).tobytes() for secret in self._secrets]
+        pairs = zip(shared, self._choices, strict=True)
+        self._streams = _Streams([_base_key(each, point, at, int(choice)) for at, (each, choice) in enumerate(pairs)])
 
     def keys(self, corrections: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Both keys of the next transfers, from the chooser's message: each uint64, shape (m, 2)."""
         wide = corrections.shape[1] * 8
-        columns = _expand(self._keys, self._done, wide)
+        columns = self._streams.take(wide)
         columns ^= corrections * self._choices[:, None]
         first = _transposed(columns)
-        self._done += wide
         return first, first ^ self._bits.view(np.uint64)
 
 
@@ -67,16 +67,18 @@ class Chooser:
     """The side that gets one key per transfer. It is the sender of the base transfers."""
 
     def __init__(self) -> None:
-        self._keys: tuple[list[bytes], list[bytes]] = ([], [])
-        self._done = 0
+        self._streams = (_Streams([]), _Streams([]))
 
     def answer(self, points: np.ndarray) -> bytes:
         """Answer to `Owner.start`: one point, 32 bytes."""
         secret = curve.new_secret()
         point = curve.blind(secret, _BASE).tobytes()
-        for choice in (0, 1):
-            shared = curve.blind(secret, points[:, choice])
-            self._keys[choice].extend(_base_key(each.tobytes(), point, at, choice) for at, each in enumerate(shared))
+        shared = [curve.blind(secret, points[:, choice]) for choice in (0, 1)]
+        first, second = (
+            [_base_key(each.tobytes(), point, at, choice) for at, each in enumerate(shared[choice])]
+            for choice in (0, 1)
+        )
+        self._streams = (_Streams(first), _Streams(second))
         return point
 
     def choose(self, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -89,11 +91,9 @@ class Chooser:
             uint64, shape (m, 2): the chosen keys; and the message for `Owner.keys`, uint8, shape (128, m / 8).
         """
         assert len(choices) % 64 == 0, len(choices)
-        mine = _expand(self._keys[0], self._done, len(choices))
-        message = _expand(self._keys[1], self._done, len(choices))
+        mine, message = (streams.take(len(choices)) for streams in self._streams)
         message ^= mine
         message ^= np.packbits(choices, bitorder="little")
-        self._done += len(choices)
         return _transposed(mine), message
 
 
@@ -115,25 +115,42 @@ def derive(keys: np.ndarray, session: bytes, start: int, width: int) -> np.ndarr
         tweaked[:, :, 0] ^= np.arange(start + low, start + low + len(base), dtype=np.uint64)[:, None]
         tweaked[:, :, 1] ^= np.arange(blocks, dtype=np.uint64)
         out[low : low + _STEP] = _permuted(permute, tweaked) ^ base[:, None, :]
-    return out.reshape(len(keys), blocks * 2)[:, :width]
+    return np.ascontiguousarray(out.reshape(len(keys), blocks * 2)[:, :width])
 
 
 def _permuted(encryptor: object, blocks: np.ndarray) -> np.ndarray:
     out = np.empty(blocks.nbytes + 15, np.uint8)
     encryptor.update_into(np.ascontiguousarray(blocks).data.cast("B"), out)  # type: ignore[attr-defined]
-    return out[: blocks.nbytes].view(np.uint64).reshape(blocks.shape)
+    found: np.ndarray = out[: blocks.nbytes].view(np.uint64).reshape(blocks.shape)
+    return found
 
 
 def _base_key(shared: bytes, point: bytes, at: int, choice: int) -> bytes:
     return hashlib.sha256(b"veilflow base transfer\0" + bytes([at, choice]) + point + shared).digest()
 
 
-def _expand(keys: list[bytes], start: int, bits: int) -> np.ndarray:
-    """Per key the bits from ``start`` on of its stream, packed: uint8, shape (len(keys), bits / 8)."""
-    first, words = start // 64, bits // 64
-    odd = first % 2
-    rows = [prg.rows(key, first // 2, (words + odd + 1) // 2, 2).reshape(-1)[odd : odd + words] for key in keys]
-    return np.stack(rows).view(np.uint8)
+class _Streams:
+    """Bits of many keys' streams, taken from the front; small requests share one expansion."""
+
+    _LEAST = 1 << 10
+    """Bytes of each key at a time."""
+
+    def __init__(self, keys: list[bytes]) -> None:
+        self._keys = keys
+        self._at = 0
+        self._ready = np.zeros((len(keys), 0), np.uint8)
+
+    def take(self, bits: int) -> np.ndarray:
+        """The next ``bits`` of every key's stream, packed: uint8, shape (keys, bits / 8)."""
+        wanted = bits // 8
+        lacking = wanted - self._ready.shape[1]
+        if lacking > 0:
+            blocks = (max(lacking, self._LEAST) + 15) // 16
+            fresh = np.stack([prg.rows(key, self._at, blocks, 2).reshape(-1) for key in self._keys]).view(np.uint8)
+            self._at += blocks
+            self._ready = np.concatenate([self._ready, fresh], axis=1)
+        taken, self._ready = self._ready[:, :wanted].copy(), self._ready[:, wanted:]
+        return taken
 
 
 def _transposed(columns: np.ndarray) -> np.ndarray:
