@@ -118,9 +118,7 @@ class AnonymousPsi(Component):
             values = [column.name for column in roster.columns[party]]
             return hold(table, roster.ids[party], values, rules, duplicates, f"{party}'s table")
 
-        found = {
-            part.party: run_on(part.party, read, read_arrow(ctx, part), part.party, returns=2) for part in parts
-        }
+        found = {part.party: run_on(part.party, read, read_arrow(ctx, part), part.party, returns=2) for part in parts}
         counts: dict[str, dict[str, int]] = publish({party: pair[1] for party, pair in found.items()})
         return {party: pair[0] for party, pair in found.items()}, counts
 

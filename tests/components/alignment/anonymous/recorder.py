@@ -29,12 +29,13 @@ class Recorder:
     views: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
     published: list[Any] = field(default_factory=list)
     notes: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
-    words: int = 0
-    """Ring elements and other array entries sent, as bytes."""
+    local: dict[str, list[tuple[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    """Per party the results of all it computed: its own randomness and intermediate values belong to its view."""
 
     def run(self, party, fn, *args, returns=1):
         opened = [self._here(party, arg) for arg in args]
         found = fn(*opened)
+        self.local[party].append((fn.__name__, found))
         if returns == 1:
             return Local(party, found)
         assert len(found) == returns
@@ -44,7 +45,6 @@ class Recorder:
         assert isinstance(value, Local)
         if value.party != party:
             self.views[party].append((value.party, value.value))
-            self.words += getattr(value.value, "nbytes", 0)
         return Local(party, value.value)
 
     def publish(self, values):

@@ -1,0 +1,72 @@
+"""Anonymous alignment against SecretFlow's plain PSI: the same CSV files, the same machine, one run.
+
+Ours      from two holders' CSV files to SPU-ready shares of all columns in files at three parties (ABY3), coordinator
+          protocol, count not hidden (as PSI does not hide it).
+Baseline  SecretFlow's library on the same files, CSV out at both holders: RR22, and KKRT and ECDH up to a million rows.
+          They tell both holders who is common and make no shares.
+
+Half of each table's people are common. Wall time is with links connected before; processor time is that of all threads
+and tells more where the machine does other work, too; bytes are what all parties have sent over TCP, from the kernel;
+memory is the largest peak of a party's process, some 0.5 GB of libraries included.
+"""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from veilflow.pipelines.bench.result import Result
+
+_PARTIES = ["hospital", "insurer", "coordinator"]
+_PARTY_SIDE = "veilflow.pipelines.bench.alignment_party"
+_BASELINE = "RR22"
+_SLOW = ("KKRT", "ECDH")
+_SLOW_UP_TO = 1_000_000
+_WIDE_UP_TO = 3_000_000
+
+Figures = dict[str, dict[str, Any]]
+"""Per party its ``seconds``, ``cpu`` (seconds), ``bytes``, ``peak`` (bytes of memory) and ``rows`` of the result."""
+
+
+def run(rows: int | None = None, columns: int | None = None) -> list[Result]:
+    """Measure.
+
+    Args:
+        rows: people at each of two holders.
+        columns: at each holder; 14, or 2 from three million rows on.
+    """
+    from veilflow.pipelines.launch.simulation import Simulation
+
+    rows = rows or 1_000_000
+    columns = columns or (14 if rows <= _WIDE_UP_TO else 2)
+    with tempfile.TemporaryDirectory(prefix="veilflow-bench-") as folder, Simulation(Path(folder), _PARTIES) as parties:
+        return measure(parties.call, Path(folder), rows, columns)
+
+
+def measure(call: Callable[..., Figures], folder: Path, rows: int, columns: int) -> list[Result]:
+    """All methods on tables written into ``folder``. ``call`` calls a function by name at every party."""
+    call(f"{_PARTY_SIDE}:write_tables", str(folder), rows, columns)
+    methods = [_BASELINE, *(_SLOW if rows <= _SLOW_UP_TO else ())]
+    found = {"anonymous, coordinator": call(f"{_PARTY_SIDE}:ours", str(folder), columns)}
+    found |= {name: call(f"{_PARTY_SIDE}:library", str(folder), name) for name in methods}
+    wanted = {each["rows"] for figures in found.values() for each in figures.values() if each["rows"] is not None}
+    if len(wanted) != 1:
+        raise RuntimeError(f"the methods found different numbers of common people: {sorted(wanted)}")
+    case = f"{rows} x {rows} rows, {columns}+{columns} columns"
+    return [result for name in found for result in _results(case, name, found)]
+
+
+def _results(case: str, name: str, found: dict[str, Figures]) -> list[Result]:
+    """Time, traffic and memory of one method, as ratios to RR22 (and time to ECDH where that ran)."""
+    results = []
+    for metric, unit, figure in (
+        ("wall time", "s", lambda each: max(party["seconds"] for party in each.values())),
+        ("processor time, all parties", "CPU s", lambda each: sum(party["cpu"] for party in each.values())),
+        ("sent, all parties", "MB", lambda each: sum(party["bytes"] for party in each.values()) / 1e6),
+        ("peak memory of a party", "GB", lambda each: max(party["peak"] for party in each.values()) / 1e9),
+    ):
+        value, base = figure(found[name]), figure(found[_BASELINE])
+        results.append(Result(f"{name}, {case}", metric, unit, value, _BASELINE, value / base))
+        if unit == "s" and "ECDH" in found and name not in ("ECDH", _BASELINE):
+            results.append(Result(f"{name}, {case}", metric, unit, value, "ECDH", value / figure(found["ECDH"])))
+    return results

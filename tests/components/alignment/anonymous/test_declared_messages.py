@@ -1,0 +1,47 @@
+"""Every message of the protocol is one that the claims declare, and every promised receipt is written."""
+
+import numpy as np
+
+from veilflow.components.alignment.anonymous.coordinator import protocol
+from veilflow.components.alignment.anonymous_psi.claims import AnonymousPsiClaims
+from veilflow.components.claims import ALL, Artifact, NodeView
+
+from .recorder import Recorder, at_holders, holding, plan_of
+
+VIEW = NodeView(
+    "align",
+    ("hospital", "insurer", "coordinator"),
+    {"protocol": "coordinator", "hide_count": "rounded"},
+    {"tables": [Artifact("table", ("hospital",)), Artifact("table", ("insurer",))]},
+)
+
+
+def test_every_message_of_the_protocol_is_declared():
+    """Sender, receiver, dtype and shape of everything sent in a run fit one of the claimed sends."""
+    people = [f"p{i}" for i in range(30)]
+    holdings = {"hospital": holding(people, np.ones((30, 2), np.int64)), "insurer": holding(people, np.ones((30, 1)))}
+    recorder = Recorder()
+    ranks = ("hospital", "insurer", "coordinator")
+    plan = plan_of(holdings, ranks, "coordinator", hide_count="rounded")
+    protocol.align(recorder, at_holders(holdings), plan, recorder.note)
+    sends = AnonymousPsiClaims().sends(VIEW)
+    for receiver, messages in recorder.views.items():
+        for sender, value in messages:
+            assert any(_fits(send, sender, receiver, value) for send in sends), (sender, receiver, np.shape(value))
+    fired = {(name, party) for party, name, _ in recorder.notes}
+    for protection in AnonymousPsiClaims().protections(VIEW):
+        assert {(protection.name, party) for party in protection.at} <= fired
+
+
+def _fits(send, sender, receiver, value):
+    if (send.sender != (ALL,) and sender not in send.sender) or (send.to != (ALL,) and receiver not in send.to):
+        return False
+    if isinstance(value, bytes):
+        return send.kind == "bytes" and len(value) <= send.max_bytes
+    return (
+        send.kind == "array"
+        and str(value.dtype) == send.dtype
+        and len(send.shape) == value.ndim
+        and all(wanted is None or wanted == size for wanted, size in zip(send.shape, value.shape, strict=True))
+        and value.nbytes <= send.max_bytes
+    )
