@@ -111,31 +111,31 @@ class Comparison:
     def __init__(self, parties: ComparingParties, plan: AlignmentPlan, note: Note) -> None:
         self.asker, self.teller, self.helper = require_possible(plan)
         self.rows = plan.people[self.asker]
-        self._parties, self._plan, self._note = parties, plan, note
+        self.parties, self.plan, self._note = parties, plan, note
         self._width = 1 + len(plan.columns[self.teller])
         self._own = len(plan.columns[self.asker])
-        self._everybody = (self.asker, self.teller, self.helper)
-        self._rings = self._exchange_keys()
+        self.everybody = (self.asker, self.teller, self.helper)
+        self.rings = self._exchange_keys()
         self._asked: At = None
         self._found: At = None
 
     def _exchange_keys(self) -> dict[str, At]:
-        run, note = self._parties.run, self._note
-        own = {party: run(party, keys.new_exchange, returns=2) for party in self._everybody}
-        publics: dict[str, str] = self._parties.publish({party: pair[1] for party, pair in own.items()})
+        run, note = self.parties.run, self._note
+        own = {party: run(party, keys.new_exchange, returns=2) for party in self.everybody}
+        publics: dict[str, str] = self.parties.publish({party: pair[1] for party, pair in own.items()})
 
         def agree(party: str, private: bytes) -> keys.Keyring:
             ring = keys.agree(party, private, publics)
             note(party, "key_agreement", curve="X25519", peers=len(ring.pairs))
             return ring
 
-        return {party: run(party, agree, party, own[party][0]) for party in self._everybody}
+        return {party: run(party, agree, party, own[party][0]) for party in self.everybody}
 
     def look_up(self, holdings: Mapping[str, At]) -> None:
         """The table to the helper, the questions to the helper, and the halves of the answers."""
-        run, send, note = self._parties.run, self._parties.send, self._note
-        asker, teller, helper = self._everybody
-        size = sparse_table.part_size(self._plan.people[teller])
+        run, send, note = self.parties.run, self.parties.send, self._note
+        asker, teller, helper = self.everybody
+        size = sparse_table.part_size(self.plan.people[teller])
 
         def ask(holding: Holding, ring: keys.Keyring) -> tuple[steps.Asked, np.ndarray]:
             asked = steps.ask(holding, ring, teller, size, self._width)
@@ -147,8 +147,8 @@ class Comparison:
             note(teller, "table_mask", slots=size * sparse_table.PARTS, columns=self._width)
             return table
 
-        table = run(teller, fill, holdings[teller], self._rings[teller], returns=sparse_table.PARTS)
-        self._asked, slots = run(asker, ask, holdings[asker], self._rings[asker], returns=2)
+        table = run(teller, fill, holdings[teller], self.rings[teller], returns=sparse_table.PARTS)
+        self._asked, slots = run(asker, ask, holdings[asker], self.rings[asker], returns=2)
         questions = send(helper, slots)
         for number, part in enumerate(table):
             self._found = run(helper, steps.answer, self._found, send(helper, part), questions, number)
@@ -161,27 +161,37 @@ class Comparison:
 
     def block(self, number: int, start: int, stop: int) -> tuple[dict[str, At], dict[str, At]]:
         """Shares of a block's rows, and of how many of them are common: per party of the SPU."""
-        shares = self._reshare(number, start, stop)
-        bits = self._parties.is_zero(
-            {
-                party: self._parties.run(party, _tags, shares[party], self._plan.ranks, party)
-                for party in self._everybody
-            }
-        )
-        member = self._as_numbers(number, stop - start, bits)
+        shares, member = self._compared(number, start, stop)
         rows = self._multiply(number, stop - start, member, shares)
         order = self._column_order()
-        run, ranks = self._parties.run, self._plan.ranks
+        run, ranks = self.parties.run, self.plan.ranks
         merged = {
-            party: run(party, _merged, member[party], rows[party], order, ranks, party) for party in self._everybody
+            party: run(party, _merged, member[party], rows[party], order, ranks, party) for party in self.everybody
         }
-        counts = {party: run(party, _count, member[party], ranks, party) for party in self._everybody}
-        return merged, counts
+        return merged, self._counted(member)
+
+    def count(self) -> dict[str, At]:
+        """Shares of how many people are common, uint64, shape (2,), and nothing about rows: per party of the SPU."""
+        found: dict[str, list[At]] = {party: [] for party in self.everybody}
+        for number, (start, stop) in enumerate(self.blocks()):
+            for party, block in self._counted(self._compared(number, start, stop)[1]).items():
+                found[party].append(block)
+        return {party: self.parties.run(party, total_of, *blocks) for party, blocks in found.items()}
+
+    def _counted(self, member: Mapping[str, At]) -> dict[str, At]:
+        run, ranks = self.parties.run, self.plan.ranks
+        return {party: run(party, _count, member[party], ranks, party) for party in self.everybody}
+
+    def _compared(self, number: int, start: int, stop: int) -> tuple[dict[str, At], dict[str, At]]:
+        """Shares of a block's columns, and of 0 or 1 per row."""
+        run, ranks, shares = self.parties.run, self.plan.ranks, self._reshare(number, start, stop)
+        tags = {party: run(party, _tags, shares[party], ranks, party) for party in self.everybody}
+        return shares, self._as_numbers(number, stop - start, self.parties.is_zero(tags))
 
     def _reshare(self, number: int, start: int, stop: int) -> dict[str, At]:
         """Shares of the comparison's number, the teller's columns and the asker's columns, side by side."""
-        run, send = self._parties.run, self._parties.send
-        asker, teller, helper = self._everybody
+        run, send = self.parties.run, self.parties.send
+        asker, teller, helper = self.everybody
         width, own, rows = self._width, self._own, stop - start
 
         def at_asker(ring: keys.Keyring, asked: steps.Asked) -> tuple[np.ndarray, np.ndarray]:
@@ -202,18 +212,18 @@ class Comparison:
             with_asker = steps.stream(ring, asker, "rows", number, (rows, width + own))
             return {asker: with_asker, helper: _widened(with_helper, width + own)}
 
-        one, kept = run(asker, at_asker, self._rings[asker], self._asked, returns=2)
-        other, held = run(helper, at_helper, self._rings[helper], self._found, returns=2)
+        one, kept = run(asker, at_asker, self.rings[asker], self._asked, returns=2)
+        other, held = run(helper, at_helper, self.rings[helper], self._found, returns=2)
         return {
             asker: run(asker, join, one, send(asker, other), kept, helper),
             helper: run(helper, join, other, send(helper, one), held, asker),
-            teller: run(teller, at_teller, self._rings[teller]),
+            teller: run(teller, at_teller, self.rings[teller]),
         }
 
     def _as_numbers(self, number: int, rows: int, bits: Mapping[str, At]) -> dict[str, At]:
         """Shares of 0 or 1, shape (rows, 1), from the SPU's bits."""
-        run, send, ranks = self._parties.run, self._parties.send, self._plan.ranks
-        asker, teller, helper = self._everybody
+        run, send, ranks = self.parties.run, self.parties.send, self.plan.ranks
+        asker, teller, helper = self.everybody
         shape = (rows, 1)
 
         def at_teller(ring: keys.Keyring, parts: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -239,20 +249,20 @@ class Comparison:
             product = {peer: steps.stream(ring, peer, "bit product", number, shape) for peer in (asker, helper)}
             return replicated.bit_as_number_at_third(summands, product)
 
-        message, summands = run(teller, at_teller, self._rings[teller], bits[teller], returns=2)
+        message, summands = run(teller, at_teller, self.rings[teller], bits[teller], returns=2)
         pair = {
-            party: run(party, multiply, self._rings[party], bits[party], summand, party, peer, returns=4)
+            party: run(party, multiply, self.rings[party], bits[party], summand, party, peer, returns=4)
             for party, peer, summand in ((asker, helper, None), (helper, asker, send(helper, message)))
         }
         found = {
             party: run(party, finish, pair[party][0], send(party, pair[peer][0]), *pair[party][1:], peer)
             for party, peer in ((asker, helper), (helper, asker))
         }
-        return {**found, teller: run(teller, finish_teller, self._rings[teller], summands)}
+        return {**found, teller: run(teller, finish_teller, self.rings[teller], summands)}
 
     def _multiply(self, number: int, rows: int, member: Mapping[str, At], shares: Mapping[str, At]) -> dict[str, At]:
         """Shares of all columns, zero in rows of people that are not common."""
-        run, send, ranks = self._parties.run, self._parties.send, self._plan.ranks
+        run, send, ranks = self.parties.run, self.parties.send, self.plan.ranks
         shape = (rows, self._width - 1 + self._own)
 
         def multiply(me: str, ring: keys.Keyring, left: replicated.Shares, right: replicated.Shares) -> np.ndarray:
@@ -261,8 +271,8 @@ class Comparison:
             return replicated.product(left, values, ranks, me, streams)
 
         own = {
-            party: run(party, multiply, party, self._rings[party], member[party], shares[party])
-            for party in self._everybody
+            party: run(party, multiply, party, self.rings[party], member[party], shares[party])
+            for party in self.everybody
         }
         return {
             party: run(
@@ -273,14 +283,14 @@ class Comparison:
                 ranks,
                 party,
             )
-            for party in self._everybody
+            for party in self.everybody
         }
 
     def _column_order(self) -> tuple[int, ...]:
         """Where the plan's columns stand: the teller's come first."""
         theirs = tuple(range(self._width - 1))
         mine = tuple(range(self._width - 1, self._width - 1 + self._own))
-        return mine + theirs if self._plan.holders[0] == self.asker else theirs + mine
+        return mine + theirs if self.plan.holders[0] == self.asker else theirs + mine
 
     def require(self, counts: Mapping[str, list[At]], minimum: int) -> None:
         """Stop where fewer people are common; all learn that one bit.
@@ -288,15 +298,15 @@ class Comparison:
         Raises:
             ComponentError: they are fewer; at all parties.
         """
-        total = {party: self._parties.run(party, total_of, *found) for party, found in counts.items()}
-        if not self._parties.at_least(total, minimum):
+        total = {party: self.parties.run(party, total_of, *found) for party, found in counts.items()}
+        if not self.parties.at_least(total, minimum):
             raise ComponentError(
-                f"{' and '.join(self._plan.holders)} have fewer than {minimum} people in common. Nothing was stored."
+                f"{' and '.join(self.plan.holders)} have fewer than {minimum} people in common. Nothing was stored."
             )
 
     def wait(self, values: Mapping[str, At]) -> None:
         """Until each party has its value."""
-        self._parties.publish([self._parties.run(party, _done, value) for party, value in values.items()])
+        self.parties.publish([self.parties.run(party, _done, value) for party, value in values.items()])
 
 
 def total_of(*counts: np.ndarray) -> np.ndarray:
@@ -307,7 +317,8 @@ def total_of(*counts: np.ndarray) -> np.ndarray:
 
 def _widened(columns: np.ndarray, width: int) -> np.ndarray:
     """With columns of zeros behind."""
-    return np.pad(columns, ((0, 0), (0, width - columns.shape[1])))
+    wide: np.ndarray = np.pad(columns, ((0, 0), (0, width - columns.shape[1])))
+    return wide
 
 
 def _tags(shares: replicated.Shares, ranks: tuple[str, ...], me: str) -> np.ndarray:
