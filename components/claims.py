@@ -107,6 +107,10 @@ class NodeView:
         return wired[0] if wired else None
 
 
+PUBLISHED = Send("published")
+"""What nearly every step sends: public figures, to everybody."""
+
+
 class Claims:
     """The defaults describe a component that computes locally at the parties its inputs live at."""
 
@@ -172,6 +176,7 @@ _MODULES = (
     "veilflow.components.data.claims",
     "veilflow.components.alignment.claims",
     "veilflow.components.vertical.claims",
+    "veilflow.components.vertical.secret_claims",
     "veilflow.components.application.claims",
     "veilflow.components.flow.claims",
 )

@@ -18,6 +18,13 @@ def locate(path: str, root: Path | None) -> Path:
     """
     if "\0" in path:
         raise SourceError("the path holds a NUL character.")
+    try:
+        return _located(path, root)
+    except (OSError, RuntimeError, ValueError):  # links in a circle, a name too long or no valid text
+        raise SourceError(f"the path {path[:80]!a} cannot be followed to a file.") from None
+
+
+def _located(path: str, root: Path | None) -> Path:
     if root is None:
         folder, called = Path.cwd(), f"the working directory '{Path.cwd()}'"
     else:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from veilflow.components.alignment.anonymous_psi.claims import AnonymousPsiClaims
 from veilflow.components.alignment.overlap.claims import OverlapClaims
 from veilflow.components.alignment.spec import BOTH, parse_rules
-from veilflow.components.claims import ALL, Artifact, Claims, Disclosure, NodeView
+from veilflow.components.claims import ALL, PUBLISHED, Artifact, Claims, Disclosure, NodeView, Protection, Send
 from veilflow.components.errors import ComponentError
 
 
@@ -21,6 +21,15 @@ class PsiClaims(Claims):
         table = Artifact("table", receivers, labels[0] if labels else None)
         return {"table": table, "report": Artifact("report")}
 
+    def sends(self, node: NodeView) -> list[Send]:
+        # to the other holder: a public key, and a digest of the common people in the agreed order
+        holders = _holders(node)
+        return [
+            PUBLISHED,
+            Send("sent", holders, holders, "bytes", max_bytes=64, times=1),
+            Send("sent", holders, holders, "document", max_items=1, max_bytes=128, times=1),
+        ]
+
     def discloses(self, node: NodeView) -> list[Disclosure]:
         holders, receivers = _holders(node), _receivers(node)
         found = [
@@ -29,21 +38,29 @@ class PsiClaims(Claims):
                 f"which of its own people {_other(party, holders)} has, too",
                 (_other(party, holders),),
                 "plain PSI; an anonymous alignment tells nobody",
+                kind="membership",
             )
             for party in receivers
         ]
         counts = "row count, rows without an ID, duplicate rows, number of people"
         return [
             *found,
-            Disclosure((ALL,), counts, holders),
+            Disclosure((ALL,), counts, holders, kind="row_count"),
             Disclosure(
                 (ALL,),
                 "how many people are common",
                 holders,
                 "repeated runs on changed tables tell who: each difference of two counts is about few people",
+                kind="overlap_count",
             ),
-            Disclosure((ALL,), "column names and types", receivers),
+            Disclosure((ALL,), "column names and types", receivers, kind="schema"),
         ]
+
+    def protections(self, node: NodeView) -> list[Protection]:
+        found = [Protection("key_decoy", _holders(node))]
+        if len(_receivers(node)) == 2:
+            found.append(Protection("alignment_verified", node.parties))
+        return found
 
     def problems(self, node: NodeView) -> list[str]:
         checks = (_party_problems, _receiver_problems, _label_problems, _id_problems)

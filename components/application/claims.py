@@ -1,6 +1,7 @@
 """Claims of the `application` components."""
 
-from veilflow.components.claims import Artifact, Claims, Disclosure, NodeView
+from veilflow.components.application.limits import MIN_GROUP_ROWS
+from veilflow.components.claims import Artifact, Claims, Disclosure, NodeView, Protection, Send
 
 FIGURES = (
     "accuracy, F1, AUC, KS, precision, recall, specificity, Brier score, log loss, threshold, and how many rows are "
@@ -19,6 +20,10 @@ class EvaluateClaims(Claims):
     def outputs(self, node: NodeView) -> dict[str, Artifact]:
         return {"report": Artifact("report")}
 
+    def sends(self, node: NodeView) -> list[Send]:
+        # curves have a few hundred points; the whole document goes to the receivers, or to all
+        return [Send(what, max_items=1 << 16) for what in ("published", "sent")]
+
     def discloses(self, node: NodeView) -> list[Disclosure]:
         holder = _holder(node)
         receivers = node.params.get("receivers") or node.parties
@@ -26,19 +31,31 @@ class EvaluateClaims(Claims):
         if not to:
             return []
         lines = [
-            Disclosure(to, FIGURES, holder, "sums over all rows"),
+            Disclosure(to, FIGURES, holder, "sums over all rows", "metric"),
             Disclosure(
                 to,
                 CURVES,
                 holder,
                 "counts of the label holder's rows in the order of their scores; on a few dozen rows they come close "
                 "to single labels",
+                "metric",
             ),
         ]
         if node.params.get("groups"):
             what = f"the values of column '{node.params['groups']}', and rows, positives and figures for each"
-            lines.append(Disclosure(to, what, holder, "values with fewer than 10 rows are pooled or left out"))
+            note = f"values with fewer than {MIN_GROUP_ROWS} rows are pooled or left out"
+            lines.append(Disclosure(to, what, holder, note, "statistics"))
         return lines
+
+    def protections(self, node: NodeView) -> list[Protection]:
+        # Every party walks through the step and knows the receivers; each says so for itself.
+        found = []
+        receivers = [party for party in node.parties if party in (node.params.get("receivers") or node.parties)]
+        if len(receivers) < len(node.parties):
+            found.append(Protection("figures_to_receivers_only", node.parties, {"receivers": receivers}))
+        if node.params.get("groups"):
+            found.append(Protection("minimum_group", _holder(node), {"rows": MIN_GROUP_ROWS}))
+        return found
 
     def problems(self, node: NodeView) -> list[str]:
         scores = node.one("scores")
@@ -68,6 +85,9 @@ class WriteTableClaims(Claims):
         if table is None or not table.parties or party in table.parties:
             return []
         return [f"'party' is {party}, which holds no part of 'table'; it lies at {', '.join(table.parties)}."]
+
+    def sends(self, node: NodeView) -> list[Send]:
+        return [Send("published", max_items=1, times=1)]
 
     def cacheable(self, node: NodeView) -> bool:
         return False  # a skipped step would not write the file

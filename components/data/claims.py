@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from veilflow.components.claims import ALL, Artifact, Claims, Disclosure, NodeView
+from veilflow.components.claims import ALL, PUBLISHED, Artifact, Claims, Disclosure, NodeView, Protection, Send
 from veilflow.components.data.clean.spec import MISSING, OUTLIERS, CleanSpec, vertical_problem
 from veilflow.components.data.k_anonymity.spec import AnonymitySpec
 from veilflow.components.data.names import parse_pairs
@@ -51,7 +51,11 @@ class ReadTableClaims(Claims):
     def discloses(self, node: NodeView) -> list[Disclosure]:
         columns = "column names and types, and counts per column of missing, unreadable and infinite cells"
         rows = "row count, and counts of repeated IDs and of rows without ID or label"
-        return [Disclosure((ALL,), what, (_party(node),)) for what in (columns, rows)]
+        about = (_party(node),)
+        return [
+            Disclosure((ALL,), columns, about, kind="statistics"),
+            Disclosure((ALL,), rows, about, kind="row_count"),
+        ]
 
     def problems(self, node: NodeView) -> list[str]:
         found = []
@@ -64,6 +68,9 @@ class ReadTableClaims(Claims):
 
     def reads(self, node: NodeView) -> list[tuple[str, str]]:
         return [(_party(node), str(node.params.get("path", "")))]
+
+    def sends(self, node: NodeView) -> list[Send]:
+        return [Send("published", (_party(node),), max_items=1 << 16)]  # a dozen figures per column, of wide tables too
 
     @staticmethod
     def _address(node: NodeView) -> None:
@@ -101,9 +108,12 @@ class _TableClaims(Claims):
             found["report"] = _REPORT
         return found
 
-    def _tell(self, node: NodeView, what: str, note: str = "") -> list[Disclosure]:
+    def sends(self, node: NodeView) -> list[Send]:
+        return [PUBLISHED]
+
+    def _tell(self, node: NodeView, what: str, note: str = "", kind: str = "statistics") -> list[Disclosure]:
         source = node.one("data")
-        return [Disclosure((ALL,), what, source.parties if source else (), note)]
+        return [Disclosure((ALL,), what, source.parties if source else (), note, kind)]
 
 
 class CleanClaims(_TableClaims):
@@ -146,13 +156,18 @@ class SplitClaims(_TableClaims):
 
     tables = ("train", "test")
 
+    def sends(self, node: NodeView) -> list[Send]:
+        # a random seed, or which rows of a stratified table are test rows: one bit per row
+        return [PUBLISHED, Send("published", kind="bytes", max_bytes=64 << 20, times=1)]
+
     def discloses(self, node: NodeView) -> list[Disclosure]:
         if not node.params.get("stratify"):
-            return self._tell(node, "which row positions are test rows", "drawn at random, without a look at the data")
+            note = "drawn at random, without a look at the data"
+            return self._tell(node, "which row positions are test rows", note, "row_order")
         source = node.one("data")
         holder = (source.label_party,) if source and source.label_party else ()
         note = "each part holds a fixed share of every class: who knows some labels learns a little about the others"
-        return [Disclosure((ALL,), "which row positions are test rows", holder, note)]
+        return [Disclosure((ALL,), "which row positions are test rows", holder, note, "row_order")]
 
 
 class KAnonymizeClaims(_TableClaims):
@@ -160,6 +175,11 @@ class KAnonymizeClaims(_TableClaims):
 
     def discloses(self, node: NodeView) -> list[Disclosure]:
         return self._tell(node, "row count, how many classes of which size there are, and loss per column")
+
+    def protections(self, node: NodeView) -> list[Protection]:
+        source, params = node.one("data"), node.params
+        asked = {name: params[name] for name in ("k", "l", "ids") if name in params}
+        return [Protection("k_anonymity", source.parties if source else node.parties, asked)]
 
     def problems(self, node: NodeView) -> list[str]:
         found = []
@@ -180,7 +200,7 @@ class ApplyRulesClaims(_TableClaims):
     report = False
 
     def discloses(self, node: NodeView) -> list[Disclosure]:
-        return self._tell(node, "column names and types, row count")
+        return self._tell(node, "column names and types, row count", kind="schema")
 
     def problems(self, node: NodeView) -> list[str]:
         source = node.one("data")

@@ -17,6 +17,14 @@ def progress(ctx: Context, fraction: float, **values: float | int | str) -> None
     ctx.update_progress(float(fraction), {key: str(value) for key, value in values.items()})
 
 
+def sizes(ctx: Context, **values: int) -> None:
+    """Make known what the names in the step's `Claims.sends` stand for, such as ``batch=64``; before what they describe
+    is sent, the same at every party. Public figures only."""
+    record = getattr(ctx, "record_sizes", None)
+    if record is not None:
+        record({name: int(value) for name, value in values.items()})
+
+
 def receipt(ctx: Context, protection: str, **parameters: Any) -> None:
     """Record that ``protection`` fired, with its public parameters (never data)."""
     record = getattr(ctx, "record_receipt", None)

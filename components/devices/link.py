@@ -8,7 +8,7 @@ component that opens a pair link must not make an SPU.
 
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +38,8 @@ class PairRoute:
     """Link options that the operator set for the SPU device whose addresses these are."""
     tls: Mapping[str, str] | None
     """PEM files ``ca``, ``certificate`` and ``key``; None for plain text."""
+    check: Callable[[Any, Sequence[str], str], None] | None = None
+    """Proves who is at the other end; None where the platform sees to that (`comp_eval`)."""
 
 
 def pair_route(ctx: Context, one: str, other: str) -> PairRoute:
@@ -49,7 +51,8 @@ def pair_route(ctx: Context, one: str, other: str) -> PairRoute:
     offer = getattr(ctx, "pair_addresses", None)
     if offer is not None:
         table = offer(one, other)
-        return PairRoute({party: table[party] for party in (one, other)}, {}, getattr(ctx, "link_tls", None))
+        addresses = {party: table[party] for party in (one, other)}
+        return PairRoute(addresses, {}, getattr(ctx, "link_tls", None), getattr(ctx, "link_check", None))
     holding = [
         config
         for config in (ctx._spu_configs or {}).values()
@@ -137,6 +140,8 @@ def pair_link(route: PairRoute, me: str, name: str, recv_seconds: int) -> Iterat
         # Libraries connect a second time on a link they are given. Where that comes before the other side has taken
         # the first greeting, the two become one and it waits for ever: measured in 1 of 10 links, never after this.
         link.barrier()
+        if route.check is not None:
+            route.check(link, list(route.addresses), name)
         yield link
     finally:
         link.stop_link()

@@ -22,7 +22,7 @@ import secrets
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,13 @@ _TMPDIR = threading.Lock()
 
 
 def intersect(
-    link: Any, base: Path, keys: Sequence[str], protocol: str, receiver_rank: int, broadcast: bool
+    link: Any,
+    base: Path,
+    keys: Sequence[str],
+    protocol: str,
+    receiver_rank: int,
+    broadcast: bool,
+    hidden: Callable[[], None] = lambda: None,
 ) -> np.ndarray | None:
     """Run a PSI as one of its two parties; the other calls this too.
 
@@ -51,6 +57,7 @@ def intersect(
         protocol: ``RR22``, ``KKRT`` or ``ECDH``.
         receiver_rank: who gets the result, if only one does.
         broadcast: both get it.
+        hidden: told once the keys lie among their decoy.
 
     Returns:
         int64, ascending: positions of the keys that the other party has too; None for a party that gets no result.
@@ -60,7 +67,8 @@ def intersect(
     """
     receives = broadcast or link.rank == receiver_rank
     with _private_folder(base) as folder, _temporary_files_in(folder):
-        _write(folder / "in.csv", keys)
+        if _write(folder / "in.csv", keys) == len(keys) + 1:
+            hidden()
         try:
             library.psi_execute(_config(folder, protocol, receiver_rank, broadcast), link)
         except RuntimeError as error:
@@ -107,14 +115,15 @@ def _config(folder: Path, protocol: str, receiver_rank: int, broadcast: bool) ->
     )
 
 
-def _write(path: Path, keys: Sequence[str]) -> None:
-    """Keys as hex, so that no character of theirs means anything to a CSV reader."""
+def _write(path: Path, keys: Sequence[str]) -> int:
+    """Keys as hex, so that no character of theirs means anything to a CSV reader; returns the rows written."""
     lines = [f"k{key.encode('utf-8', 'surrogatepass').hex()},{row}\n" for row, key in enumerate(keys)]
     lines.append(f"d{secrets.token_hex(32)},{_DECOY_ROW}\n")
     order = np.random.default_rng(secrets.randbits(128)).permutation(len(lines))
     with path.open("w", encoding="ascii") as sink:
         sink.write("key,row\n")
         sink.writelines(lines[at] for at in order)
+    return len(lines)
 
 
 def _read(path: Path) -> np.ndarray:

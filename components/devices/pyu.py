@@ -20,6 +20,7 @@ import secretflow.distributed as sfd
 from secretflow.device import PYU, PYUObject
 from secretflow.distributed.fed.global_context import get_global_context
 
+from veilflow.components.devices.labels import PUBLISHED, SENT, sending
 from veilflow.components.errors import ComponentError, InternalError
 
 log = logging.getLogger("veilflow")
@@ -96,16 +97,20 @@ def run_on(party: str, fn: Callable[..., Any], *args: Any, returns: int = 1) -> 
     return PYU(party)(attempt, num_returns=returns)(*args)
 
 
-def publish(values: Any) -> Any:
+def publish(values: Any, what: str = PUBLISHED) -> Any:
     """The values behind a tree of device objects, at *every* party.
 
     For values that are public by the step's claims: counts, digests, metrics. Anything meant for one party goes through
     `send_to`.
 
+    Args:
+        what: the label in the step's `Claims.sends`.
+
     Raises:
         ComponentError, InternalError: at every party, where one of the values failed to be computed.
     """
-    found = sfd.get(_data(values))
+    with sending(what):
+        found = sfd.get(_data(values))
     _finish_sending()
     _raise_failures(found)
     return found
@@ -122,9 +127,15 @@ def _finish_sending() -> None:
         queue.submit(lambda: None).result()
 
 
-def send_to(party: str, value: PYUObject) -> PYUObject:
-    """``value`` at ``party``: opened to that one party, to nobody else."""
-    return value.to(PYU(party))
+def send_to(party: str, value: PYUObject, what: str = SENT) -> PYUObject:
+    """``value`` at ``party``: opened to that one party, to nobody else; ``what`` is its label in `Claims.sends`."""
+    # SecretFlow's own `.to` only notes the wish and sends where the value is first used, under that place's label.
+    with sending(what):
+        return PYU(party)(_same)(value.to(PYU(party)))
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _raise_failures(values: Any) -> None:

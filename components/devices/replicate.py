@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from veilflow.components.devices.labels import SHARES
 from veilflow.components.devices.pyu import run_on, send_to
+from veilflow.components.devices.secret_layout import ring
 from veilflow.components.devices.secret_table import SpuFacts
 
 SEED_BYTES = 16
@@ -29,6 +31,8 @@ def replicate(parts: Mapping[str, Any], shape: tuple[int, int], spu: SpuFacts) -
     Args:
         parts: party of the SPU -> its additive share, uint64 (rows, columns) at that party. Two parties will do.
         shape: (rows, columns), public.
+
+    What is sent carries the label "shares": list it in the step's `Claims.sends`.
     """
     assert set(parts) <= set(spu.parties), (sorted(parts), spu.parties)
     held = {party: parts.get(party) for party in spu.parties}
@@ -38,11 +42,12 @@ def replicate(parts: Mapping[str, Any], shape: tuple[int, int], spu: SpuFacts) -
     seeds = {party: run_on(party, secrets.token_bytes, SEED_BYTES) for party in parties}
     masked = {}
     for rank, party in enumerate(parties):
-        given = send_to(party, seeds[parties[rank - 1]])
+        given = send_to(party, seeds[parties[rank - 1]], SHARES)
         masked[party] = run_on(party, _masked, held[party], seeds[party], given, shape)
     found = {}
     for rank, party in enumerate(parties):
-        following = send_to(party, run_on(parties[(rank + 1) % 3], np.ndarray.tobytes, masked[parties[(rank + 1) % 3]]))
+        neighbour = parties[(rank + 1) % 3]
+        following = send_to(party, run_on(neighbour, np.ndarray.tobytes, masked[neighbour]), SHARES)
         found[party] = run_on(party, _pair, masked[party], following)
     return found
 
@@ -66,3 +71,14 @@ def _masked(part: np.ndarray | None, own: bytes, given: bytes, shape: tuple[int,
 
 def _pair(own: np.ndarray, following: bytes) -> np.ndarray:
     return np.stack([own, np.frombuffer(following, np.uint64).reshape(own.shape)], axis=-1)
+
+
+def deal(values: np.ndarray, protocol: str) -> list[np.ndarray]:
+    """Fresh shares of numbers that one party knows: per rank uint64 of shape (*values.shape, k), for that rank only."""
+    whole = ring(values)
+    first = keystream(secrets.token_bytes(SEED_BYTES), whole.shape)
+    if protocol == "CHEETAH":
+        return [first[..., None], (whole - first)[..., None]]
+    second = keystream(secrets.token_bytes(SEED_BYTES), whole.shape)
+    drawn = [first, second, whole - first - second]
+    return [np.stack([drawn[rank], drawn[(rank + 1) % 3]], axis=-1) for rank in range(3)]

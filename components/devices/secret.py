@@ -20,12 +20,13 @@ import numpy as np
 import secretflow.distributed as sfd
 from secretflow.device import PYU, SPU, PYUObject
 
+from veilflow.components.devices.labels import OPENED, SHARES, sending
 from veilflow.components.devices.pyu import publish, run_on
-from veilflow.components.devices.secret_runtime import Cut, SecretProgram, SecretRuntime
+from veilflow.components.devices.secret_runtime import Cut, DealtSigmoid, SecretProgram, SecretRuntime, Stage
 from veilflow.components.devices.secret_shares import join, share
 from veilflow.components.errors import ComponentError
 
-__all__ = ["FRACTION_BITS", "Cut", "SecretMachine", "SecretProgram", "require_secure"]
+__all__ = ["FRACTION_BITS", "Cut", "DealtSigmoid", "SecretMachine", "SecretProgram", "Stage", "require_secure"]
 
 FRACTION_BITS = 18
 _WORLD = {"ABY3": 3, "CHEETAH": 2}
@@ -94,8 +95,9 @@ class SecretMachine:
     def send_shares(self, party: str, arrays: PYUObject) -> None:
         """Set variables from ``arrays`` (name -> array, at ``party``)."""
         messages = run_on(party, self.share_all(), arrays, returns=self.world)
-        for rank, name in enumerate(self.parties):
-            self._ranks[name].put.remote(messages[rank].data)
+        with sending(SHARES):
+            for rank, name in enumerate(self.parties):
+                self._ranks[name].put.remote(messages[rank].data)
 
     def run(
         self,
@@ -124,9 +126,9 @@ class SecretMachine:
         opened: dict[str, Opened] = {party: [] for party in opens}
         for rank, at in enumerate(self.parties):
             method = self._ranks[at].run.options(num_returns=max(1, len(opens)))
-            sent = method.remote(
-                program, dict(publics or {}), names, dict(cuts or {}), rows, *[feed[rank].data for feed in feeds]
-            )
+            messages = [feed[rank].data for feed in feeds]
+            with sending(SHARES):
+                sent = method.remote(program, dict(publics or {}), names, dict(cuts or {}), rows, *messages)
             for party, message in zip(opens, sent if len(opens) > 1 else [sent], strict=False):
                 opened[party].append(PYUObject(PYU(party), message))
         return opened
@@ -135,7 +137,35 @@ class SecretMachine:
         """Run ``program`` and open all its outputs to ``party``: a dict of arrays there."""
         opened = self.run(program, opens={party: program.outputs}, **kwargs)[party]
         joined = self.join_all()
-        return run_on(party, lambda *messages: joined(messages), *opened)
+        with sending(OPENED):
+            return run_on(party, lambda *messages: joined(messages), *opened)
+
+    def loop(
+        self,
+        stages: Sequence[Stage],
+        cuts: Mapping[str, Cut],
+        batches: Sequence[np.ndarray],
+        publics: Sequence[Mapping[str, np.ndarray]] = (),
+    ) -> None:
+        """Run ``stages`` in order for every batch of rows: one call per rank for a whole epoch.
+
+        Args:
+            cuts: variable -> what of an attached table it is set to, before every batch's first stage.
+            batches: positions, all of one size; public and the same at every party.
+            publics: per batch the variables that everybody knows; none if empty.
+        """
+        for party in self.parties:
+            self._ranks[party].loop.remote(list(stages), dict(cuts), list(batches), list(publics))
+
+    def zeros(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Set variables to zero, without communication."""
+        for party in self.parties:
+            self._ranks[party].zeros.remote(dict(shapes))
+
+    @property
+    def dealt_sigmoid(self) -> bool:
+        """Can `DealtSigmoid` be a stage?"""
+        return self.world == 3
 
     def attach(self, name: str, parts: Mapping[str, PYUObject]) -> None:
         """Keep a stored table (per party its shares, as `read_secret_table` returns them) for `run` to cut from."""

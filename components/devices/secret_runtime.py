@@ -18,6 +18,7 @@ import spu.utils.frontend as frontend
 from secretflow.device.device.spu import SPURuntime, dtype_spu_to_np, shape_spu_to_np
 from spu import libspu
 
+from veilflow.components.devices.dealt_sigmoid import Wires, dealt_sigmoid
 from veilflow.components.devices.pyu import guarded
 from veilflow.components.devices.secret_layout import WIDTHS, from_share, is_number, to_share
 from veilflow.components.devices.secret_shares import frame, public, unframe
@@ -36,6 +37,17 @@ class SecretProgram:
     fn: Callable[..., tuple[Any, ...]]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DealtSigmoid:
+    """``output`` becomes the sigmoid of ``input``, a vector; with ABY3 only (see `dealt_sigmoid`)."""
+
+    input: str
+    output: str
+
+
+Stage = SecretProgram | DealtSigmoid
 
 
 @dataclass(frozen=True)
@@ -114,6 +126,7 @@ class SecretRuntime:
         self._digests: dict[str, str] = {}
         self._protocol = str(json.loads(runtime).get("protocol", "")).split(".")[-1]
         self._tables: dict[str, np.ndarray] = {}
+        self._wires: Wires | None = None
 
     @_guard
     def attach(self, name: str, part: np.ndarray) -> None:
@@ -144,17 +157,39 @@ class SecretRuntime:
         *messages: bytes,
     ) -> Any:
         """Set variables, run, and return one message for each list of names in ``opens``."""
-        for name, cut in cuts.items():
-            assert rows is not None, name
-            self._runtime.set_var(name, to_share(cut.of(self._tables[cut.table], rows), self._protocol))
+        self._feed(cuts, rows, publics)
         for message in messages:
             for name, each in unframe(message).items():
                 self._runtime.set_var(name, each)
-        for name, value in publics.items():
-            self._runtime.set_var(name, public(self._config, self._world, self._rank, value))
         self._runtime.run(self._executable(program))
         found = [frame({name: self._runtime.get_var(name) for name in names}) for names in opens]
         return found[0] if len(found) == 1 else found or None
+
+    @_guard
+    def loop(
+        self,
+        stages: Sequence[Stage],
+        cuts: Mapping[str, Cut],
+        batches: Sequence[np.ndarray],
+        publics: Sequence[Mapping[str, np.ndarray]],
+    ) -> None:
+        """Run ``stages`` one after the other for every batch of rows; all batches have one size."""
+        ready: dict[int, libspu.Executable] = {}
+        for step, rows in enumerate(batches):
+            self._feed(cuts, rows, publics[step] if publics else {})
+            for number, stage in enumerate(stages):
+                if isinstance(stage, DealtSigmoid):
+                    self._sigmoid(stage)
+                    continue
+                if step < 2:  # the first step may change what kind of shares a variable is
+                    ready[number] = self._executable(stage)
+                self._runtime.run(ready[number])
+
+    @_guard
+    def zeros(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Set variables to zero, as secret numbers: what they become is secret."""
+        for name, shape in shapes.items():
+            self._runtime.set_var(name, self._zero(shape))
 
     @_guard
     def drop(self, names: Sequence[str]) -> None:
@@ -194,10 +229,27 @@ class SecretRuntime:
         if is_number(found, self._protocol):
             return found
         shape = shape_spu_to_np(self._runtime.get_var_meta(name).shape)
-        self._runtime.set_var("zero", to_share(np.zeros((*shape, WIDTHS[self._protocol]), np.uint64), self._protocol))
+        self._runtime.set_var("zero", self._zero(shape))
         inputs, outputs = (name, "zero"), ("number",)
         self._runtime.run(self._executable(SecretProgram(f"number {name}", _as_number, inputs, outputs)))
         return self._runtime.get_var("number")
+
+    def _zero(self, shape: Sequence[int]) -> libspu.Share:
+        return to_share(np.zeros((*shape, WIDTHS[self._protocol]), np.uint64), self._protocol)
+
+    def _feed(self, cuts: Mapping[str, Cut], rows: np.ndarray | None, publics: Mapping[str, np.ndarray]) -> None:
+        for name, cut in cuts.items():
+            assert rows is not None, name
+            self._runtime.set_var(name, to_share(cut.of(self._tables[cut.table], rows), self._protocol))
+        for name, value in publics.items():
+            self._runtime.set_var(name, public(self._config, self._world, self._rank, value))
+
+    def _sigmoid(self, stage: DealtSigmoid) -> None:
+        if self._wires is None:
+            link = self._link.spawn()
+            self._wires = Wires.connect(self._rank, link.send, link.recv)
+        part = from_share(self._number(stage.input), self._protocol)
+        self._runtime.set_var(stage.output, to_share(dealt_sigmoid(part, self._wires), self._protocol))
 
     def _executable(self, program: SecretProgram) -> libspu.Executable:
         metas = [self._runtime.get_var_meta(name) for name in program.inputs]

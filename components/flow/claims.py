@@ -1,6 +1,6 @@
 """Claims of the `flow` components."""
 
-from veilflow.components.claims import Artifact, Claims, NodeView
+from veilflow.components.claims import Artifact, Claims, NodeView, Send
 
 
 class BarrierClaims(Claims):
@@ -11,6 +11,9 @@ class BarrierClaims(Claims):
 
     def outputs(self, node: NodeView) -> dict[str, Artifact]:
         return {"report": Artifact("report")}
+
+    def sends(self, node: NodeView) -> list[Send]:
+        return [Send("published", max_items=1, times=1)]
 
     def cacheable(self, node: NodeView) -> bool:
         return False

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from veilflow.components.claims import ALL, Artifact, Claims, Disclosure, NodeView
+from veilflow.components.claims import ALL, PUBLISHED, Artifact, Claims, Disclosure, NodeView, Protection, Send
 from veilflow.components.errors import ComponentError
 from veilflow.components.vertical.split.declare import Declaration
 from veilflow.components.vertical.split.settings import PER_EXAMPLE, SUMMED, Optimiser, Settings
@@ -33,6 +33,22 @@ class SplitTrainClaims(Claims):
         at = node.parties if _release(node) == SUMMED else _holders(node)
         return {"model": Artifact("model", at, _label(node)), "report": Artifact("report")}
 
+    def sends(self, node: NodeView) -> list[Send]:
+        holders, keeper = _holders(node), _keeper(node)
+        common = [PUBLISHED, Send("published", holders, kind="bytes", max_bytes=16)]
+        if _release(node) == SUMMED:
+            return [
+                *common,
+                Send("shares", holders, kind="bytes", max_bytes=1 << 30),
+                Send("opened", to=holders, kind="bytes", max_bytes=1 << 26, times="openings"),
+            ]
+        return [
+            *common,
+            _rows("embedding", holders, keeper, ("batch", None), "steps"),
+            _rows("gradient", keeper, holders, ("batch", None), "steps"),
+            _rows("validation embedding", holders, keeper, ("valid_rows", None), "epochs"),
+        ]
+
     def discloses(self, node: NodeView) -> list[Disclosure]:
         holders, label = _holders(node), _label(node)
         keeper = (label,) if label else ()
@@ -43,11 +59,30 @@ class SplitTrainClaims(Claims):
         figures = "the training loss of every epoch"
         if node.one("valid") is not None:
             figures += ", and the validation rows' loss and AUC"
-        public = Disclosure((ALL,), f"{figures}; row count, model shape and settings", holders, "means over all rows")
+        public = Disclosure(
+            (ALL,), f"{figures}; row count, model shape and settings", holders, "means over all rows", "metric"
+        )
         order = Disclosure(
-            (ALL,), "which row positions make up each batch", (), "random, and not of one party's choosing"
+            (ALL,), "which row positions make up each batch", (), "random, and not of one party's choosing", "row_order"
         )
         return [*lines, public, order]
+
+    def protections(self, node: NodeView) -> list[Protection]:
+        """Of ``summed``: the secret programs run at every party, and each says what it took part in.
+
+        ``per_example`` has none of them: its clip and noise settings have no effect, and a minimum batch protects
+        nobody whose every row is sent.
+        """
+        if _release(node) != SUMMED:
+            return []
+        settings = _settings(node)
+        found = [
+            Protection("minimum_batch", node.parties, {"minimum": settings.minimum_batch}),
+            Protection("clip", node.parties, {"bound": settings.clip}),
+        ]
+        if settings.noise > 0:
+            found.append(Protection("noise", node.parties, {"deviation": settings.noise * settings.clip}))
+        return found
 
     def problems(self, node: NodeView) -> list[str]:
         found = []
@@ -92,11 +127,13 @@ class SplitTrainClaims(Claims):
                 f"the gradient of its own bottom, summed over each batch of {batch}",
                 tuple(other for other in holders if other != party),
                 protected,
+                "gradient_sum",
             )
             for party in holders
         ]
         if node.one("valid") is not None:
-            lines.append(Disclosure(keeper, "the model's score of every validation row, after every epoch", others))
+            what = "the model's score of every validation row, after every epoch"
+            lines.append(Disclosure(keeper, what, others, kind="score"))
         return lines
 
     def _per_example(self, keeper: tuple[str, ...], others: tuple[str, ...]) -> list[Disclosure]:
@@ -107,14 +144,16 @@ class SplitTrainClaims(Claims):
                 keeper,
                 f"each row's gradient is sent back, and its direction is the label: measured AUC {LABEL_LEAK_AUC} with "
                 "one known row. Use release: summed to keep labels secret",
+                "label",
             ),
             Disclosure(
                 keeper,
                 "the embedding of every row, in every epoch",
                 others,
                 "features can be reconstructed from embeddings as far as they are correlated",
+                "features",
             ),
-            Disclosure(keeper, "the top model", others),
+            Disclosure(keeper, "the top model", others, kind="model"),
         ]
 
 
@@ -133,19 +172,37 @@ class SplitPredictClaims(Claims):
         label = receiver if table is not None and table.label_party == receiver else None
         return {"scores": Artifact("table", at, label), "report": Artifact("report")}
 
+    def sends(self, node: NodeView) -> list[Send]:
+        receiver, model = _receiver(node), node.one("model")
+        to = (receiver,) if receiver else (ALL,)
+        keeper = (model.label_party,) if model is not None and model.label_party else (ALL,)
+        return [
+            PUBLISHED,
+            Send("shares", kind="bytes", max_bytes=1 << 30),
+            Send("opened", to=to, kind="bytes", max_bytes=1 << 26, times="openings"),
+            _rows("embedding", (ALL,), keeper, ("rows", None), 1),
+            _rows("score", keeper, to, ("rows",), 1),
+        ]
+
     def discloses(self, node: NodeView) -> list[Disclosure]:
         table, receiver = node.one("data"), _receiver(node)
         about = tuple(p for p in (table.parties if table else ()) if p != receiver)
         to = (receiver,) if receiver else (ALL,)
-        lines = [Disclosure(to, "the model's score of every row", about, "a score depends on every party's features")]
-        lines.append(Disclosure((ALL,), "row count", table.parties if table else ()))
+        note = "a score depends on every party's features"
+        lines = [Disclosure(to, "the model's score of every row", about, note, "score")]
+        lines.append(Disclosure((ALL,), "row count", table.parties if table else (), kind="row_count"))
         model = node.one("model")
         # A model of release: per_example lies at the data holders only; so does one of a two-party SPU.
         if model is not None and model.label_party and table is not None and set(model.parties) <= set(table.parties):
             note = "if the model was trained with release: per_example; with summed nobody sees embeddings"
             about = tuple(p for p in model.parties if p != model.label_party)
-            lines.append(Disclosure((model.label_party,), "the embedding of every row, and its score", about, note))
+            what = "the embedding of every row, and its score"
+            lines.append(Disclosure((model.label_party,), what, about, note, "features"))
         return lines
+
+    def protections(self, node: NodeView) -> list[Protection]:
+        receiver = _receiver(node)
+        return [Protection("scores_to_one_party", node.parties, {"receiver": receiver} if receiver else {})]
 
 
 def _settings(node: NodeView) -> Settings:
@@ -161,6 +218,17 @@ def _settings(node: NodeView) -> Settings:
         bottom_optimiser=optimiser,
         top_optimiser=optimiser,
     )
+
+
+def _keeper(node: NodeView) -> tuple[str, ...]:
+    label = _label(node)
+    return (label,) if label else node.parties
+
+
+def _rows(
+    what: str, sender: tuple[str, ...], to: tuple[str, ...], shape: tuple[str | None, ...], times: str | int
+) -> Send:
+    return Send(what, sender, to, "array", "float32", shape, max_bytes=1 << 30, times=times)
 
 
 def _release(node: NodeView) -> str:

@@ -12,6 +12,7 @@ BENCHES = {
     "alignment": "anonymous alignment against SecretFlow's plain PSI, from table files to shares",
     "overhead": "ten empty steps, three parties, from a cold start",
     "split": "split learning against centralised JAX training",
+    "secret_train": "logistic regression inside the SPU against SecretFlow's own trainers",
 }
 """Name -> what it measures; each is a module of `veilflow.pipelines.bench` with ``run(rows)``."""
 

@@ -4,19 +4,30 @@ from pathlib import Path
 
 import click
 
-from veilflow.pipelines.cli.options import pipeline_file, set_values
+from veilflow.pipelines.cli.errors import Refused
+from veilflow.pipelines.cli.options import pipeline_file, policy_files, set_values
 
 
 @click.command()
 @pipeline_file
 @set_values
-def check(file: Path, overrides: tuple[str, ...]) -> None:
-    """Check FILE without starting anything.
+@policy_files
+def check(file: Path, overrides: tuple[str, ...], policy_paths: tuple[Path, ...]) -> None:
+    """Check FILE without starting anything, against policies too if some are given.
 
-    Every problem is listed with its line. Nothing is read but the file itself.
+    Every problem is listed with its line. Nothing is read but the files themselves.
     """
     from veilflow.pipelines.spec import load
 
     pipeline = load(file, overrides)
+    allowed = ""
+    if policy_paths:
+        from veilflow.pipelines.plan import make_plan
+        from veilflow.pipelines.policy import judge_all, load_policies, refusal
+
+        verdicts = judge_all(load_policies(policy_paths), make_plan(pipeline))
+        if refused := refusal(verdicts):
+            raise Refused(f"{file}: {refused}")
+        allowed = f", allowed by {', '.join(verdict.policy.name for verdict in verdicts)}"
     steps = f"{len(pipeline.nodes)} step{'' if len(pipeline.nodes) == 1 else 's'}"
-    click.echo(f"{file}: ok, {steps}, {len(pipeline.parties)} parties ({', '.join(pipeline.parties)})")
+    click.echo(f"{file}: ok, {steps}, {len(pipeline.parties)} parties ({', '.join(pipeline.parties)}){allowed}")

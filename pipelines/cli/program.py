@@ -15,6 +15,7 @@ VERBS = {
     "graph": ("graph:graph", "Print a pipeline as a Mermaid flow chart."),
     "components": ("components:components", "List the components, or explain one."),
     "doctor": ("doctor:doctor", "Check this machine: versions, CPU, ports, memory."),
+    "certs": ("certs:certs", "Make a private CA, certificates, signing keys and cluster files."),
     "bench": ("bench:bench", "Measure speed and traffic on this machine."),
 }
 """Verb -> where it is, and its help line (so that `--help` imports none of them)."""

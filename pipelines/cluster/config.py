@@ -1,24 +1,33 @@
-"""`cluster.yaml`: where each party is, where its data lies, and its TLS files.
+"""`cluster.yaml`: where each party is, who it is, and this machine's own files.
 
     version: 1
+    profile: production
     parties:
-      hospital:    {address: "10.0.0.1:9100", data: /srv/hospital}
-      insurer:     {address: "10.0.0.2:9100", data: /srv/insurer}
-      coordinator: {address: "10.0.0.3:9100"}
-    tls: {ca: certs/ca.pem, certificate: certs/me.pem, key: certs/me.key}
+      hospital:    {address: "10.0.0.1:9100", data: /srv/hospital, signing_key: "ed25519:..."}
+      insurer:     {address: "10.0.0.2:9100", data: /srv/insurer, signing_key: "ed25519:..."}
+      coordinator: {address: "10.0.0.3:9100", signing_key: "ed25519:..."}
+    tls: {ca: certs/ca.pem, certificate: certs/hospital.pem, key: certs/hospital.key}
+    identity: certs/hospital.signing.pem
+    policies: [policies/hospital_private.yaml]
 
 `address` is the base: see `addresses` for the ports that follow it. `listen` replaces the host this party binds to
-(behind NAT). Without `tls` only loopback addresses are accepted.
+(behind NAT). `signing_key` is the public key that a party's messages must carry. `policies` bind this
+party only. `profile: simulation` is for one
+machine: every address is loopback, and certificates and keys may be left out.
 """
 
 import ipaddress
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from veilflow.pipelines.cluster.addresses import AddressError
+
+Profile = Literal["production", "simulation"]
 
 
 class _Strict(BaseModel):
@@ -31,6 +40,8 @@ class PartyEntry(_Strict):
     address: str = Field(pattern=r"^[A-Za-z0-9.\-]+:\d{1,5}$")
     listen: str | None = Field(None, pattern=r"^[A-Za-z0-9.\-]+$")
     data: Path | None = None
+    signing_key: str | None = None
+    """``ed25519:BASE64``: the public key of this party, pinned."""
 
     @property
     def base(self) -> tuple[str, int]:
@@ -50,18 +61,31 @@ class Cluster(_Strict):
     """A parsed cluster file."""
 
     version: int = Field(ge=1, le=1)
+    profile: Profile = "production"
     parties: dict[str, PartyEntry] = Field(min_length=2)
     tls: TlsFiles | None = None
+    identity: Path | None = None
+    """This machine's private signing key."""
+    policies: list[Path] = []
+    """This party's own: enforced here, neither compared with the others nor told them."""
 
     def is_loopback(self) -> bool:
-        return all(_loopback(entry.base[0]) for entry in self.parties.values())
+        return not self.outside()
+
+    def outside(self) -> list[str]:
+        """Parties whose address leaves this machine."""
+        return [name for name, entry in self.parties.items() if not is_loopback_host(entry.base[0])]
+
+    def pins(self) -> dict[str, str]:
+        """Party -> its public signing key, where the file names one (in production: for all)."""
+        return {name: entry.signing_key for name, entry in self.parties.items() if entry.signing_key is not None}
 
 
 def load_cluster(path: Path) -> Cluster:
     """Read and check a cluster file.
 
     Raises:
-        AddressError: with every problem of the file, or because links would leave the machine unencrypted.
+        AddressError: with every problem of the file, and what to do about each.
     """
     try:
         document = YAML(typ="safe").load(path.read_text())
@@ -72,28 +96,77 @@ def load_cluster(path: Path) -> Cluster:
     except ValidationError as error:
         lines = [f"  {' -> '.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
         raise AddressError("\n".join([f"{path}: {len(lines)} problem(s)", *lines])) from error
-    if cluster.tls is None and not cluster.is_loopback():
-        raise AddressError(
-            f"{path}: addresses leave this machine but there is no 'tls' section. Add tls: {{ca, certificate, key}}."
+    cluster = _with_absolute_files(cluster, path.parent)
+    problems = list(_problems(cluster))
+    if problems:
+        raise AddressError("\n".join([f"{path}: {len(problems)} problem(s)", *(f"  {line}" for line in problems)]))
+    return cluster
+
+
+def _problems(cluster: Cluster) -> Iterator[str]:
+    """Everything that keeps this cluster from starting, each with what to do."""
+    yield from _pin_problems(cluster)
+    missing = [str(file) for file in _own_files(cluster) if not file.is_file()]
+    if missing:
+        yield f"file(s) not found: {', '.join(missing)}. `veilflow certs` makes them."
+    if cluster.profile == "simulation":
+        if outside := cluster.outside():
+            yield (
+                f"profile: simulation is for one machine, but the address of {', '.join(outside)} leaves it. "
+                "Use 127.0.0.1, or profile: production with tls, identity and signing keys."
+            )
+        return
+    otherwise = " On one machine, profile: simulation does without." if cluster.is_loopback() else ""
+    if cluster.tls is None:
+        yield f"links would be unencrypted: add tls: {{ca, certificate, key}}.{otherwise}"
+    if cluster.identity is None:
+        yield "this machine's party cannot sign: add identity: NAME.signing.pem."
+    unpinned = [name for name in cluster.parties if name not in cluster.pins()]
+    if unpinned:
+        yield (
+            f"nothing tells {', '.join(unpinned)} from somebody else: add signing_key: "
+            '"ed25519:..." from each one\'s NAME.signing.pub.'
         )
-    return _with_absolute_files(cluster, path.parent)
+
+
+def _pin_problems(cluster: Cluster) -> Iterator[str]:
+    from veilflow.pipelines.certs.keys import parse_public
+    from veilflow.pipelines.certs.private_files import KeyFileError
+
+    owner: dict[str, str] = {}
+    for name, pin in cluster.pins().items():
+        try:
+            parse_public(pin)
+        except KeyFileError as error:
+            yield f"parties -> {name} -> signing_key: {error}"
+            continue
+        other = owner.setdefault(pin, name)
+        if other != name:
+            yield f"{other} and {name} have the same signing_key, so each could speak as the other."
+
+
+def _own_files(cluster: Cluster) -> Iterator[Path]:
+    if cluster.tls is not None:
+        yield from (cluster.tls.ca, cluster.tls.certificate, cluster.tls.key)
+    if cluster.identity is not None:
+        yield cluster.identity
 
 
 def _with_absolute_files(cluster: Cluster, base: Path) -> Cluster:
-    parties = {
-        name: entry.model_copy(update={"data": None if entry.data is None else (base / entry.data).resolve()})
-        for name, entry in cluster.parties.items()
-    }
+    def absolute(file: Path | None) -> Path | None:
+        return None if file is None else (base / file).resolve()
+
+    parties = {name: entry.model_copy(update={"data": absolute(entry.data)}) for name, entry in cluster.parties.items()}
     tls = cluster.tls
     if tls is not None:
         tls = TlsFiles(**{name: (base / value).resolve() for name, value in tls})
-        missing = [str(value) for _, value in tls if not value.is_file()]
-        if missing:
-            raise AddressError(f"TLS file(s) not found: {', '.join(missing)}.")
-    return cluster.model_copy(update={"parties": parties, "tls": tls})
+    policies = [(base / path).resolve() for path in cluster.policies]
+    changed = {"parties": parties, "tls": tls, "identity": absolute(cluster.identity), "policies": policies}
+    return cluster.model_copy(update=changed)
 
 
-def _loopback(host: str) -> bool:
+def is_loopback_host(host: str) -> bool:
+    """Whether ``host`` is this machine for certain: a loopback address, or ``localhost``."""
     if host == "localhost":
         return True
     try:

@@ -32,10 +32,12 @@ class Event:
 class PartyFailed(Exception):
     """A party could not finish; carries whose fault it was, where, and what to read."""
 
-    def __init__(self, party: str, node: str, message: str, log: str) -> None:
+    def __init__(self, party: str, node: str, message: str, log: str, lost: bool = False) -> None:
         where = f" in step '{node}'" if node else ""
         super().__init__(f"{party} failed{where}: {message}")
         self.party, self.node, self.message, self.log = party, node, message, log
+        self.lost = lost
+        """A process died or a peer is gone: the same run may succeed when all are there again."""
 
 
 class PartyProcesses:
@@ -157,11 +159,11 @@ class PartyProcesses:
         if event.kind == "failed":
             return PartyFailed(str(body["party"]), node, str(body["message"]), log)
         if event.kind == "peer_lost":
-            what = "stopped" if body["code"] == "aborted" else "is gone (no heartbeat)"
-            return PartyFailed(str(body["peer"]), node, f"{what}; its own log says why", log)
+            what = _LOSSES[body["code"]]
+            return PartyFailed(str(body["peer"]), node, f"{what}; its own log says why", log, body["code"] == "silent")
         code = body.get("code")
         how = f"was killed by signal {-code}" if isinstance(code, int) and code < 0 else f"ended with code {code}"
-        return PartyFailed(party, node, f"the process {how} before it was done", log)
+        return PartyFailed(party, node, f"the process {how} before it was done", log, lost=True)
 
     def _next_events(self, timeout: float | None) -> Iterator[Event]:
         live = {party: pipe for party, pipe in self._pipes.items() if party not in self._ended}
@@ -194,6 +196,13 @@ class PartyProcesses:
 
 
 _FAILURES = {"failed": 0, "exited": 2, "peer_lost": 3}
+
+
+_LOSSES = {
+    "aborted": "stopped",
+    "silent": "is gone (no heartbeat)",
+    "refused": "sent a control message that is not signed by it, or out of order",
+}
 
 
 def _rank(event: Event) -> int:

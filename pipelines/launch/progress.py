@@ -47,6 +47,8 @@ class RunDisplay:
             self._begin(body["node"])
         elif event.kind == "progress":
             self._advance(body["node"], body["fraction"], body["values"])
+        elif event.kind == "restarting":
+            self._restart(body["message"], body["left"])
         elif event.kind == "node_done":
             self._finish(body["node"], body["status"], body["seconds"], body.get("metrics", {}))
 
@@ -60,6 +62,13 @@ class RunDisplay:
         if node in self._tasks:
             note = "  ".join(f"{name} {value}" for name, value in values.items())
             self._live.update(self._tasks[node], total=1.0, completed=fraction, note=note)
+
+    def _restart(self, message: str, left: int) -> None:
+        """Steps that were done count as done; the running one is shown anew when it begins again."""
+        for node in list(self._tasks):
+            self._live.remove_task(self._tasks.pop(node))
+        self._done.clear()
+        self._console.print(f" [yellow]![/] {message}; starting again ({left} more time(s))", highlight=False)
 
     def _finish(self, node: str, status: str, seconds: float, metrics: dict[str, float]) -> None:
         self._done[node] = self._done.get(node, 0) + 1

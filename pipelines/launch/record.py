@@ -10,18 +10,28 @@ from veilflow.pipelines.launch.processes import Event, PartyFailed
 from veilflow.pipelines.ledger import Run
 from veilflow.pipelines.party.versions import versions
 from veilflow.pipelines.plan import Plan
+from veilflow.pipelines.policy import Verdict, digest_of, refusal
 
 FAILED_EXIT = 4
+REFUSED_EXIT = 5
 
 
 class RunRecorder:
     """Grows a ledger entry from events; `run` gives it at any moment, finished or not."""
 
-    def __init__(self, plan: Plan, file: Path, overrides: Sequence[str], party: str | None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        file: Path,
+        overrides: Sequence[str],
+        party: str | None,
+        verdicts: Sequence[Verdict] = (),
+    ) -> None:
         self._plan = plan
         self._file = file
         self._overrides = list(overrides)
         self._party = party
+        self._verdicts = tuple(verdicts)
         self._started = datetime.now(timezone.utc)
         self._clock = time.monotonic()
         self._said: dict[str, dict[str, dict[str, Any]]] = {}
@@ -32,9 +42,6 @@ class RunRecorder:
 
     def run(self, failure: PartyFailed | None = None, done: bool = True) -> Run:
         """The ledger entry as of now."""
-        pipeline = self._plan.pipeline
-        nodes = [self._node(step, failure) for step in self._plan.steps]
-        metrics = {f"{node['name']}.{name}": value for node in nodes for name, value in node["metrics"].items()}
         error = None
         if failure is not None:
             error = {
@@ -44,11 +51,21 @@ class RunRecorder:
                 "message": failure.message,
                 "log": Path(failure.log).name,
             }
+        return self._entry("failed" if failure else ("ok" if done else "running"), error, failure)
+
+    def refused(self) -> Run:
+        """The ledger entry of a run that policies did not let start."""
+        return self._entry("refused", {"exit_code": REFUSED_EXIT, "message": refusal(self._verdicts)}, None)
+
+    def _entry(self, status: str, error: dict[str, Any] | None, failure: PartyFailed | None) -> Run:
+        pipeline = self._plan.pipeline
+        nodes = [self._node(step, failure) for step in self._plan.steps]
+        metrics = {f"{node['name']}.{name}": value for node in nodes for name, value in node["metrics"].items()}
         return Run.model_validate(
             {
                 "version": 1,
                 "name": pipeline.name,
-                "status": "failed" if failure else ("ok" if done else "running"),
+                "status": status,
                 "mode": "party" if self._party else "simulation",
                 "party": self._party,
                 "file": {"path": str(self._file), "sha256": pipeline.sha256, "overrides": self._overrides},
@@ -59,6 +76,7 @@ class RunRecorder:
                 "error": error,
                 "nodes": nodes,
                 "metrics": metrics,
+                "policies": [_policy(verdict) for verdict in self._verdicts],
             }
         )
 
@@ -83,8 +101,38 @@ class RunRecorder:
             "metrics": first.get("metrics", {}),
             "report": first.get("report", []),
             "receipts": [receipt for body in said.values() for receipt in body.get("receipts", [])],
+            "sent": [{"sender": party, **line} for party, body in said.items() for line in body.get("sent", [])],
             "discloses": [
-                {"to": list(line.to), "what": line.what, "about": list(line.about), "note": line.note}
+                {
+                    "to": list(line.to),
+                    "what": line.what,
+                    "about": list(line.about),
+                    "note": line.note,
+                    "kind": line.kind,
+                }
                 for line in step.discloses
             ],
         }
+
+
+def _policy(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "name": verdict.policy.name,
+        "sha256": digest_of(verdict.policy),
+        "path": verdict.loaded.file,
+        "verdict": "refused" if verdict.refused else "allowed",
+        "private": verdict.loaded.private,
+        "description": " ".join(verdict.policy.description.split()),
+        "objections": [
+            {
+                "step": finding.step,
+                "rule": finding.rule,
+                "what": finding.what,
+                "reason": finding.reason,
+                "kind": finding.disclosure.kind if finding.disclosure else "",
+                "to": list(finding.to),
+                "about": list(finding.about),
+            }
+            for finding in verdict.findings
+        ],
+    }

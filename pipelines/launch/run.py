@@ -11,6 +11,9 @@ from veilflow.pipelines.ledger import Run, write_run
 from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.party.store import write_atomically
 from veilflow.pipelines.plan import make_plan
+from veilflow.pipelines.policy import LoadedPolicy, agreed_text, judge_all, load_policies
+from veilflow.pipelines.policy.digest import NONE
+from veilflow.pipelines.policy.load import require_distinct
 from veilflow.pipelines.spec import load
 
 Observer = Callable[[Event], None]
@@ -24,6 +27,9 @@ def run_here(
     observer: Observer | None = None,
     cluster: Cluster | None = None,
     party: str | None = None,
+    policies: Sequence[LoadedPolicy] = (),
+    tls: bool = False,
+    restarts: int = 0,
 ) -> Run:
     """Run a pipeline file and write ``out/run.json`` and ``out/report.html``, whatever happens.
 
@@ -35,22 +41,31 @@ def run_here(
         observer: told every event, e.g. a `progress.RunDisplay`.
         cluster: addresses of all parties; None for simulation.
         party: with ``cluster``, which of them this machine is.
+        policies: those that all parties agreed on; the cluster file's own are added.
+        tls: in simulation, encrypt every link as between machines.
+        restarts: how often to start again, from the last finished step, when a party was lost.
 
     Returns:
-        The ledger entry. A failed run is a returned entry with an ``error``, not an exception.
+        The ledger entry. A failed or refused run is a returned entry with an ``error``, not an exception.
 
     Raises:
-        PipelineFileError: the file is not valid; nothing has started.
-        SetupError, AddressError: the parties cannot be reached as the files say; nothing has started.
+        PipelineFileError: the file, or a policy, is not valid; nothing has started.
+        SetupError, AddressError, ProfileError: the parties cannot be reached as the files say; nothing has started.
     """
     plan = make_plan(load(file, overrides))
     pipeline = plan.pipeline
+    # Party processes are children on this machine and trust it: they need not judge again what was judged here.
+    in_force = [*policies, *load_policies(cluster.policies if cluster is not None else [], private=True)]
+    require_distinct(in_force)
+    verdicts = judge_all(in_force, plan)
+    recorder = RunRecorder(plan, file, overrides, party if cluster is not None else None, verdicts)
+    if any(verdict.refused for verdict in verdicts):
+        return _finish(recorder.refused(), out)
     if cluster is None or party is None:
-        setups = simulation_setups(pipeline, out)
+        setups = simulation_setups(pipeline, out, tls)
     else:
         setups = party_setup(pipeline, out, cluster, party)
     out.mkdir(parents=True, exist_ok=True)
-    recorder = RunRecorder(plan, file, overrides, party if cluster is not None else None)
     # From here on a killed launcher leaves an entry that says "running", never an old "ok".
     write_run(recorder.run(done=False), out / "run.json")
 
@@ -59,8 +74,12 @@ def run_here(
         if observer is not None:
             observer(event)
 
-    failure = _run(setups, run_job(file, overrides, use_cache), on_event)
-    run = recorder.run(failure)
+    failure = _run(setups, run_job(file, overrides, use_cache, agreed_text(in_force)), on_event, restarts)
+    return _finish(recorder.run(failure), out)
+
+
+def _finish(run: Run, out: Path) -> Run:
+    out.mkdir(parents=True, exist_ok=True)
     write_run(run, out / "run.json")
     from veilflow.pipelines.report import render  # the parties need not wait for it
 
@@ -68,16 +87,33 @@ def run_here(
     return run
 
 
-def _run(setups: dict[str, PartySetup], job: dict[str, object], on_event: Observer) -> PartyFailed | None:
-    processes = PartyProcesses(setups)
-    try:
-        with processes.start(on_event):
-            processes.run(job, on_event)
-    except PartyFailed as failure:
-        return failure
-    return None
+def _run(
+    setups: dict[str, PartySetup], job: dict[str, object], on_event: Observer, restarts: int
+) -> PartyFailed | None:
+    for left in range(restarts, -1, -1):
+        processes = PartyProcesses(setups)
+        try:
+            with processes.start(on_event):
+                processes.run(job, on_event)
+        except PartyFailed as failure:
+            if not (failure.lost and left):
+                return failure
+            on_event(Event(failure.party, "restarting", {"message": str(failure), "left": left - 1}))
+            continue
+        return None
+    raise AssertionError("the last attempt returns")
 
 
-def run_job(file: Path, overrides: Sequence[str], use_cache: bool) -> dict[str, object]:
-    """What a party process is told to do for a pipeline file."""
-    return {"job": "run", "file": str(file.resolve()), "overrides": list(overrides), "use_cache": use_cache}
+def run_job(file: Path, overrides: Sequence[str], use_cache: bool, policy: str = NONE) -> dict[str, object]:
+    """What a party process is told to do for a pipeline file.
+
+    Args:
+        policy: `agreed_text` of the policies in force; the parties compare it before they start.
+    """
+    return {
+        "job": "run",
+        "file": str(file.resolve()),
+        "overrides": list(overrides),
+        "use_cache": use_cache,
+        "policy": policy,
+    }

@@ -1,11 +1,13 @@
 """From a checked pipeline to what each party process is told."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from veilflow.pipelines.cluster.addresses import Addresses, from_bases, on_loopback
 from veilflow.pipelines.cluster.config import Cluster
+from veilflow.pipelines.launch.identities import with_new_identities
 from veilflow.pipelines.party.setup import HeuDevice, PartySetup, SpuDevice
+from veilflow.pipelines.profile import check_start, facts_of
 from veilflow.pipelines.spec import Pipeline
 
 
@@ -30,12 +32,12 @@ def heu_device(pipeline: Pipeline) -> HeuDevice | None:
     return None
 
 
-def simulation_setups(pipeline: Pipeline, out: Path) -> dict[str, PartySetup]:
-    """Every party on loopback, each with its own folder below ``out``."""
+def simulation_setups(pipeline: Pipeline, out: Path, tls: bool = False) -> dict[str, PartySetup]:
+    """Every party on loopback, each with its own folder below ``out``; with ``tls`` encrypted nevertheless."""
     parties = list(pipeline.parties)
     devices = spu_devices(pipeline)
     addresses = on_loopback(parties, {name: device.parties for name, device in devices.items()})
-    return {
+    setups = {
         party: PartySetup(
             party=party,
             parties=parties,
@@ -47,13 +49,15 @@ def simulation_setups(pipeline: Pipeline, out: Path) -> dict[str, PartySetup]:
         )
         for party in parties
     }
+    return with_new_identities(setups, tls)
 
 
 def party_setup(pipeline: Pipeline, out: Path, cluster: Cluster, party: str) -> dict[str, PartySetup]:
     """This machine's party, at the addresses of the cluster file.
 
     Raises:
-        SetupError: the cluster file lacks a party of the pipeline, or ``party`` is none of them.
+        SetupError: the cluster file lacks a party of the pipeline or a signing key, or ``party`` is none of them.
+        ProfileError: the file's profile forbids the run; all reasons are in the message.
     """
     parties = list(pipeline.parties)
     if party not in parties:
@@ -76,6 +80,21 @@ def party_setup(pipeline: Pipeline, out: Path, cluster: Cluster, party: str) -> 
         heu=heu_device(pipeline),
         listen=entry.listen,
         tls=None if tls is None else {"ca": str(tls.ca), "certificate": str(tls.certificate), "key": str(tls.key)},
-        simulation=False,
+        identity=cluster.identity or Path(),
+        pins=cluster.pins(),
+        profile=cluster.profile,
     )
+    _require_identity(cluster, parties)
+    check_start(facts_of(setup))
     return {party: setup}
+
+
+def _require_identity(cluster: Cluster, parties: Sequence[str]) -> None:
+    """Messages are signed in every profile: there is no run without keys."""
+    lacking = [party for party in parties if party not in cluster.pins()]
+    if lacking:
+        raise SetupError(
+            f"the cluster file has no signing_key for {', '.join(lacking)}. `veilflow certs` makes keys and prints it."
+        )
+    if cluster.identity is None:
+        raise SetupError("the cluster file has no 'identity': this party's private signing key (`veilflow certs`).")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from veilflow.pipelines.cluster.addresses import on_loopback
+from veilflow.pipelines.launch.identities import with_new_identities
 from veilflow.pipelines.launch.processes import Event, PartyFailed, PartyProcesses
 from veilflow.pipelines.launch.record import RunRecorder
 from veilflow.pipelines.launch.run import Observer, run_job
@@ -25,10 +26,18 @@ class Simulation:
     Args:
         folder: where the parties keep what has no other place (logs).
         parties: who takes part.
+        tls: encrypt every link, with certificates made for this simulation.
         devices: SPUs by name; by default one ABY3 SPU named ``spu`` where there are three parties.
     """
 
-    def __init__(self, folder: Path, parties: Sequence[str], devices: Mapping[str, SpuDevice] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        parties: Sequence[str],
+        devices: Mapping[str, SpuDevice] | None = None,
+        tls: bool = False,
+    ) -> None:
+        self._tls = tls
         self._folder = folder
         self._parties = list(parties)
         if devices is None:
@@ -111,7 +120,7 @@ class Simulation:
                 )
                 for party in self._parties
             }
-            self._processes = PartyProcesses(setups)
+            self._processes = PartyProcesses(with_new_identities(setups, self._tls))
             self._processes.start()
         return self._processes
 

@@ -72,6 +72,50 @@ class Learned(Strict):
     what: str
     about: list[str] = Field(default_factory=list)
     note: str = ""
+    kind: str = "other"
+    """What it is about, in the words of policy files (`components.claims.KINDS`)."""
+
+
+class Objection(Strict):
+    """Something a policy does not allow."""
+
+    step: str
+    rule: str
+    """Where in the policy, such as ``forbid rule 2``."""
+    what: str
+    reason: str
+    """The policy's own words."""
+    kind: str = ""
+    """Of a disclosure line; empty where it is about a component or a protection."""
+    to: list[str] = Field(default_factory=list)
+    about: list[str] = Field(default_factory=list)
+
+
+class PolicyInForce(Strict):
+    """A policy that was asked before anything started."""
+
+    name: str
+    sha256: str
+    """Of its content, see `pipelines.policy.digest`."""
+    path: str = ""
+    verdict: Literal["allowed", "refused"]
+    private: bool = False
+    """Of this party's own: not compared with the others', and named in this party's run.json only."""
+    description: str = ""
+    objections: list[Objection] = Field(default_factory=list)
+
+
+class Sent(Strict):
+    """Objects that one party sent another in a step, as its egress check saw them."""
+
+    sender: str
+    to: str
+    what: str
+    kind: str
+    type: str = ""
+    """dtype and shape of an array."""
+    objects: int
+    bytes: int
 
 
 class Node(Strict):
@@ -90,6 +134,8 @@ class Node(Strict):
     metrics: dict[str, Scalar] = Field(default_factory=dict)
     report: list[Tab] = Field(default_factory=list)
     receipts: list[Receipt] = Field(default_factory=list)
+    sent: list[Sent] = Field(default_factory=list)
+    """Empty for a cached step; links inside SPU and PSI do not pass the egress check."""
     discloses: list[Learned] = Field(default_factory=list)
 
     def tab(self, name: str) -> Tab | None:
@@ -136,6 +182,7 @@ class Run(Strict):
     nodes: list[Node] = Field(default_factory=list)
     metrics: dict[str, Scalar] = Field(default_factory=dict)
     """``node.metric`` -> value, of all nodes."""
+    policies: list[PolicyInForce] = Field(default_factory=list)
 
 
 def metrics_of(tabs: Iterable[Tab]) -> dict[str, Scalar]:

@@ -4,19 +4,21 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
+from veilflow.components.devices.labels import RUNTIME
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.pipelines.party.failure import AgreementError
+from veilflow.pipelines.party.wire.handshake import differences
 
 
 def gather(parties: Sequence[str], value: Any) -> dict[str, Any]:
     """Every party's own ``value``, at every party. Public: counts, digests, ids."""
-    found: dict[str, Any] = publish({party: run_on(party, lambda: value) for party in parties})
+    found: dict[str, Any] = publish({party: run_on(party, lambda: value) for party in parties}, RUNTIME)
     return found
 
 
 def draw_id(parties: Sequence[str]) -> str:
     """128 random bits from the first party, known to all."""
-    drawn: str = publish(run_on(parties[0], secrets.token_hex, 16))
+    drawn: str = publish(run_on(parties[0], secrets.token_hex, 16), RUNTIME)
     return drawn
 
 
@@ -34,8 +36,6 @@ def require_equal(parties: Sequence[str], facts: dict[str, str], what: str) -> N
     Raises:
         AgreementError: naming every fact that differs and who has which value.
     """
-    held = gather(parties, facts)
-    differing = [key for key in facts if len({held[party].get(key) for party in parties}) > 1]
+    differing = differences(gather(parties, facts))
     if differing:
-        lines = [f"{key}: " + ", ".join(f"{party} {held[party].get(key)}" for party in parties) for key in differing]
-        raise AgreementError(f"the parties' {what} differ. " + "; ".join(lines) + ".")
+        raise AgreementError(f"the parties' {what} differ. " + "; ".join(differing) + ".")

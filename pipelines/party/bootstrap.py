@@ -1,20 +1,25 @@
-"""The one way a party joins a run: SecretFlow in production mode over brpc, TLS on wherever a link
-can leave the machine.
+"""The one way a party joins a run: strict decoding first, then the handshake, then SecretFlow in production mode over
+our own proxy, TLS on wherever a link can leave the machine.
 
 SecretFlow 1.14.0b0 fills the certificate paths of its own link but never sets ``enable_ssl``, and yacl then sends
-plaintext without a word. We set it, and refuse to go on where it is not set although it was asked for.
+plaintext without a word. `wire.proxy` sets it, and `join` asks the link itself before anything is sent.
 """
 
-import ipaddress
 from typing import Any
 
 import secretflow as sf
 import spu.libspu.link as link
-from secretflow.distributed.fed.proxy.brpc_link import brpc_link
+from secretflow.distributed.fed.global_context import get_global_context
 from secretflow.spec.extend.cluster_pb2 import SFClusterConfig, SFClusterDesc
 
+from veilflow.pipelines.certs.keys import load_signing_key, parse_public
+from veilflow.pipelines.party import archives, storage_jail
 from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.party.sf_config import device_descriptions
+from veilflow.pipelines.party.wire import codec, proxy
+from veilflow.pipelines.party.wire.identity import Identity
+from veilflow.pipelines.profile import check_start, facts_of
+from veilflow.pipelines.profile.machine import private_tmp
 
 RECV_TIMEOUT_MS = 3600 * 1000
 """How long a receive may wait. Death of a peer is noticed by the control link in seconds; this bounds the rest."""
@@ -24,14 +29,32 @@ class BootstrapError(Exception):
     """The party cannot join safely; the message says why."""
 
 
-def join(setup: PartySetup) -> SFClusterConfig:
-    """Connect to the other parties and return the cluster description that components see.
+def prepare(setup: PartySetup) -> Identity:
+    """What must be true before this process connects to anything; who this party is on the wire.
 
     Raises:
-        BootstrapError: an address is not loopback and no TLS files were given.
+        ProfileError: what the profile refuses, all of it.
+        KeyFileError, WireRefused: the signing key cannot be used, or is not the one pinned for this party.
     """
-    _require_tls_off_loopback(setup)
-    _patch_link()
+    private_tmp(setup.folder)
+    check_start(facts_of(setup, in_party=True))
+    codec.install()
+    storage_jail.install()
+    archives.install()
+    pins = {party: parse_public(text) for party, text in setup.pins.items()}
+    return Identity(setup.party, load_signing_key(setup.identity), pins)
+
+
+def join(setup: PartySetup, wire: proxy.Wire, job: str) -> SFClusterConfig:
+    """Connect to the other parties and return the cluster description that components see.
+
+    Args:
+        job: the name that the handshake agreed on.
+
+    Raises:
+        BootstrapError: the link would not be encrypted.
+    """
+    made = proxy.install(wire)
     parties = {party: {"address": address} for party, address in setup.addresses.fed.items()}
     own = setup.addresses.fed[setup.party]
     if setup.listen:
@@ -49,8 +72,12 @@ def join(setup: PartySetup) -> SFClusterConfig:
         },
         enable_waiting_for_other_parties_ready=True,
         logging_level="warning",
-        job_name="veilflow",
+        job_name=job,
     )
+    (link,) = made
+    if setup.tls is not None and not link.encrypted:
+        raise BootstrapError("TLS was asked for but the link would send plaintext.")
+    link.attach(get_global_context())
     return _cluster_config(setup)
 
 
@@ -81,43 +108,6 @@ def retry_sooner(desc: Any) -> None:
     desc.retry_opts.max_retry = 10
     desc.retry_opts.retry_interval_ms = 100
     desc.retry_opts.retry_interval_incr_ms = 200
-
-
-def _patch_link() -> None:
-    """Make SecretFlow's proxy honour its own TLS configuration, and retry sooner. Safe to call twice."""
-    original = brpc_link.BrpcLinkProxy.start
-    if getattr(original, "veilflow", False):
-        return
-
-    def start(self: Any) -> None:
-        retry_sooner(self._desc)
-        if self._tls_config:
-            self._desc.enable_ssl = True
-        original(self)
-        if self._tls_config and not self._desc.enable_ssl:
-            raise BootstrapError("TLS was asked for but the link would send plaintext.")
-
-    start.veilflow = True  # type: ignore[attr-defined]
-    brpc_link.BrpcLinkProxy.start = start
-
-
-def _require_tls_off_loopback(setup: PartySetup) -> None:
-    if setup.tls is not None:
-        return
-    tables = [setup.addresses.fed, setup.addresses.control, *setup.addresses.devices.values()]
-    outside = sorted({address for table in tables for address in table.values() if not _is_loopback(address)})
-    if outside:
-        raise BootstrapError(f"no TLS files, but {len(outside)} address(es) leave this machine, e.g. {outside[0]}.")
-
-
-def _is_loopback(address: str) -> bool:
-    host = address.rsplit(":", 1)[0]
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _cluster_config(setup: PartySetup) -> SFClusterConfig:

@@ -17,6 +17,9 @@ from secretflow.utils.errors import InvalidStateError
 from secretflow_spec.v1.data_pb2 import StorageConfig
 
 from veilflow.pipelines.party.setup import PartySetup
+from veilflow.pipelines.party.wire.link_check import Check
+from veilflow.pipelines.party.wire.proxy import Wire
+from veilflow.pipelines.profile import check_spu
 
 Emit = Callable[[str, dict[str, Any]], None]
 
@@ -81,6 +84,8 @@ class RunContext(Context):  # type: ignore[misc]
         emit: Emit,
         node: str = "",
         device: str | None = None,
+        wire: Wire | None = None,
+        link_check: Check | None = None,
     ) -> None:
         storage = StorageConfig(type="local_fs", local_fs=StorageConfig.LocalFSConfig(wd=str(setup.folder)))
         super().__init__(storage, cluster, None)
@@ -91,6 +96,8 @@ class RunContext(Context):  # type: ignore[misc]
         self.export_dir: Path = setup.folder / "exports"
         self.checkpoint_dir: Path = setup.folder / "checkpoints" / node
         self.link_tls = setup.tls
+        self.link_check = link_check
+        self._wire = wire
         self.receipts: list[dict[str, Any]] = []
         self._devices = devices
         self._emit = emit
@@ -113,6 +120,8 @@ class RunContext(Context):  # type: ignore[misc]
         definition = copy.deepcopy(spu_config["cluster_def"])
         if config is not None:
             config.update_config(definition["runtime_config"])
+        parties = [node["party"] for node in definition["nodes"]]
+        check_spu(self.setup.profile, self.node, parties, definition["runtime_config"])
         return self._devices.spu(definition, spu_config.get("link_desc"))
 
     def pair_addresses(self, one: str, other: str) -> dict[str, str]:
@@ -125,6 +134,11 @@ class RunContext(Context):  # type: ignore[misc]
 
     def update_progress(self, percent: float, infos: dict[str, str] | None = None) -> None:
         self._emit("progress", {"node": self.node, "fraction": float(percent), "values": infos or {}})
+
+    def record_sizes(self, values: dict[str, int]) -> None:
+        """Tell the egress check what the names in this step's claims stand for."""
+        if self._wire is not None:
+            self._wire.gate.sizes(self.node, values)
 
     def record_receipt(self, protection: str, parameters: dict[str, Any]) -> None:
         """Keep the proof that a protection fired; it goes to the ledger with the step."""

@@ -1,40 +1,60 @@
-"""The control link: heartbeats, and one party's abort reaching the others.
+"""The control link: the handshake, then heartbeats, and one party's abort reaching the others.
 
-Computes     nothing.
+Computes     the job's name (`wire.handshake`); afterwards nothing.
+Adversary    a member that speaks as another one: every message is signed and numbered.
 Reveals      to all parties: that a party is alive, and on abort a step's name and a constant code. Never a message
              text, which could carry data.
 Not covered  a peer that keeps beating while its work is stuck; SecretFlow's receive timeout bounds that.
 Assumes      TLS on the link wherever it leaves the machine (`bootstrap.new_link`).
 Cost         one small message per party, peer and `_BEAT_SECONDS`.
+Reference    none; failure detection by heartbeat.
 """
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from veilflow.pipelines.party.bootstrap import new_link
 from veilflow.pipelines.party.setup import PartySetup
+from veilflow.pipelines.party.wire.errors import WireRefused
+from veilflow.pipelines.party.wire.handshake import shake_hands
+from veilflow.pipelines.party.wire.identity import SIGNATURE_BYTES, Identity
 
 _BEAT_SECONDS = 2.0
 _MAX_MESSAGE = 4096
+_PURPOSE = "control message"
 
 
 class ControlLink:
     """Watches the peers from background threads and calls ``on_loss(peer, code, node)`` once when one is lost.
 
-    ``code`` is ``aborted`` (the peer said so, in step ``node``) or ``silent`` (no heartbeat in time).
+    ``code`` is ``aborted`` (the peer said so, in step ``node``), ``silent`` (no heartbeat in time) or ``refused`` (what
+    it said was not signed by it, or out of order).
+
+    Raises:
+        WireRefused: the handshake failed; the message says what differs.
     """
 
-    def __init__(self, setup: PartySetup, on_loss: Callable[[str, str, str], None]) -> None:
+    def __init__(
+        self,
+        setup: PartySetup,
+        identity: Identity,
+        facts: Mapping[str, str],
+        on_loss: Callable[[str, str, str], None],
+    ) -> None:
         table = setup.addresses.control
         self._names = list(table)
         self._me = self._names.index(setup.party)
+        self._identity = identity
         self._on_loss = on_loss
         self._closing = threading.Event()
         self._lost = threading.Event()
         self._send_lock = threading.Lock()
+        self._number = 0
         self._link = new_link(setup, table, setup.silence_seconds * 1000, "control")
+        self.job: str = shake_hands(identity, self._names, facts, self._exchange)
+        """128 bits as hex, the same at every party and in no other run."""
         threading.Thread(target=self._beat, name="control-beat", daemon=True).start()
         for rank, peer in enumerate(self._names):
             if rank != self._me:
@@ -50,9 +70,17 @@ class ControlLink:
         self._closing.set()
         self._send({"kind": "bye"})
 
-    def _send(self, message: dict[str, str]) -> None:
-        payload = json.dumps(message).encode()
+    def _exchange(self, raw: bytes) -> dict[str, bytes]:
+        others = [(rank, peer) for rank, peer in enumerate(self._names) if rank != self._me]
+        for rank, _ in others:
+            self._link.send_async(rank, raw)
+        return {peer: self._link.recv(rank) for rank, peer in others}
+
+    def _send(self, message: dict[str, Any]) -> None:
         with self._send_lock:
+            raw = json.dumps({**message, "job": self.job, "number": self._number}).encode()
+            self._number += 1
+            payload = raw + self._identity.sign(_PURPOSE, raw)
             for rank in range(len(self._names)):
                 if rank != self._me:
                     self._try_send(rank, payload)
@@ -68,12 +96,17 @@ class ControlLink:
             self._send({"kind": "beat"})
 
     def _listen(self, rank: int, peer: str) -> None:
+        number = 0
         while not self._closing.is_set():
             try:
-                message = _parse(self._link.recv(rank))
+                message = parse(self._identity, peer, self.job, number, self._link.recv(rank))
+            except WireRefused:
+                self._report(peer, "refused", "")
+                return
             except Exception:
                 self._report(peer, "silent", "")
                 return
+            number += 1
             if message["kind"] == "bye":
                 return
             if message["kind"] == "abort":
@@ -87,10 +120,19 @@ class ControlLink:
         self._on_loss(peer, code, node)
 
 
-def _parse(raw: bytes) -> dict[str, Any]:
-    if len(raw) > _MAX_MESSAGE:
-        raise ValueError(f"control message of {len(raw)} bytes, at most {_MAX_MESSAGE} are accepted")
-    message = json.loads(raw)
+def parse(identity: Identity, peer: str, job: str, number: int, raw: bytes) -> dict[str, Any]:
+    """A control message of ``peer``.
+
+    Raises:
+        WireRefused: too long, not signed by ``peer``, of another job, repeated, or of an unknown kind.
+    """
+    if not SIGNATURE_BYTES < len(raw) <= _MAX_MESSAGE:
+        raise WireRefused(f"control message of {len(raw)} bytes, at most {_MAX_MESSAGE} are accepted")
+    text, signature = raw[:-SIGNATURE_BYTES], raw[-SIGNATURE_BYTES:]
+    identity.require(peer, _PURPOSE, text, signature)
+    message = json.loads(text)
     if not isinstance(message, dict) or message.get("kind") not in {"beat", "bye", "abort"}:
-        raise ValueError("control message of unknown kind")
+        raise WireRefused(f"control message of {peer} of unknown kind")
+    if (message.get("job"), message.get("number")) != (job, number):
+        raise WireRefused(f"control message of {peer} is repeated, missing one before it, or of another run")
     return message

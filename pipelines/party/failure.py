@@ -13,6 +13,9 @@ from secretflow.distributed.fed.global_context import get_global_context
 from secretflow.utils.errors import SFException
 
 from veilflow.components.errors import ComponentError, InternalError
+from veilflow.pipelines.certs.private_files import KeyFileError
+from veilflow.pipelines.party.wire.errors import EgressRefused, WireRefused
+from veilflow.pipelines.profile import ProfileError
 
 log = logging.getLogger("veilflow")
 
@@ -26,7 +29,8 @@ class Failure:
     node: str
     message: str
     kind: str
-    """``component`` (data or settings), ``remote`` (a peer failed), ``lost`` (a peer is gone) or ``internal``."""
+    """``component`` (data or settings), ``refused`` (a message, key or setting breaks a rule), ``remote`` (a peer
+    failed), ``lost`` (a peer is gone) or ``internal``."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -41,6 +45,8 @@ def describe(error: BaseException, party: str, node: str) -> Failure:
     cause, origin = _unwrap(error, party)
     if isinstance(cause, (ComponentError, AgreementError)):
         return Failure(origin, node, str(cause), "component" if origin == party else "remote")
+    if isinstance(cause, (EgressRefused, WireRefused, KeyFileError, ProfileError)):
+        return Failure(party, node, str(cause), "refused")
     if isinstance(cause, InternalError):
         return Failure(cause.party, node, str(cause), "internal" if cause.party == party else "remote")
     if origin != party:

@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from veilflow.pipelines.party.setup import PartySetup
+from veilflow.pipelines.profile.machine import wipe_tmp
 
 log = logging.getLogger("veilflow")
 
@@ -62,21 +63,32 @@ class _Channel:
 
 class _Server:
     def __init__(self, setup: PartySetup, channel: _Channel) -> None:
-        from veilflow.pipelines.party.bootstrap import join
+        from veilflow.pipelines.party import bootstrap
         from veilflow.pipelines.party.context import Devices
         from veilflow.pipelines.party.control import ControlLink
+        from veilflow.pipelines.party.facts import installation
         from veilflow.pipelines.party.session import Party
         from veilflow.pipelines.party.traffic import TrafficMeter
+        from veilflow.pipelines.party.wire import link_check
+        from veilflow.pipelines.party.wire.gate import Gate
+        from veilflow.pipelines.party.wire.proxy import Wire
+        from veilflow.pipelines.party.wire.transcript import Transcript
 
         self._setup = setup
         self._channel = channel
         self._node = ""
+        self._ending = threading.Lock()
         channel.emit("starting", {"pid": os.getpid()})
-        self._control = ControlLink(setup, self._lost)
-        cluster = join(setup)
+        identity = bootstrap.prepare(setup)
+        self._installed = installation(setup)
+        self._control = ControlLink(setup, identity, self._installed, self._lost)
+        check = link_check.checker(identity, self._control.job)
+        link_check.install(check)
+        self._wire = Wire(identity, Gate(setup.party), Transcript(setup.folder), self._refused)
+        cluster = bootstrap.join(setup, self._wire, self._control.job)
         # After joining: SecretFlow installs its own handler, which would end the process without a word.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        self._party = Party(setup, cluster, Devices(setup), TrafficMeter(), self._emit)
+        self._party = Party(setup, cluster, Devices(setup), TrafficMeter(), self._emit, self._wire, check)
         channel.emit("ready", {})
 
     def serve(self) -> None:
@@ -107,50 +119,61 @@ class _Server:
 
     def _run(self, job: dict[str, Any]) -> None:
         from veilflow.pipelines.party.runner import run_plan
-        from veilflow.pipelines.party.store import code_digest
-        from veilflow.pipelines.party.versions import versions
         from veilflow.pipelines.plan import make_plan
         from veilflow.pipelines.spec import load
 
         pipeline = load(Path(job["file"]), job["overrides"])
-        known = versions()
-        code = code_digest(json.dumps(known, sort_keys=True))
         facts = {
             "pipeline file": pipeline.sha256,
             "overrides": "; ".join(pipeline.overrides),
-            "code": code,
-            **{f"version of {k}": v for k, v in known.items()},
+            "policy": job["policy"],
         }
         party = self._party
         if job.get("folders"):
             folder = Path(job["folders"][self._setup.party])
             folder.mkdir(parents=True, exist_ok=True)
             party = replace(party, setup=replace(self._setup, folder=folder))
-        run_plan(party, make_plan(pipeline), facts, code, job["use_cache"])
+            self._wire.transcript.move(folder)
+        run_plan(party, make_plan(pipeline), facts, self._installed["code"], job["use_cache"])
 
     def _call(self, job: dict[str, Any]) -> Any:
         """Call ``module:function(context, *args)`` here: how tests and benches drive a living cluster."""
-        from veilflow.pipelines.party.context import RunContext
+        from veilflow.components.claims import Send
+        from veilflow.components.errors import ComponentError
 
+        if not self._setup.simulation:
+            raise ComponentError("functions are called by name in simulation only.")
         place, name = job["function"].rsplit(":", 1)
-        self._node = name
-        context = RunContext(self._setup, self._party.cluster, self._party.devices, self._emit, name, job.get("device"))
-        return getattr(_module(place), name)(context, *job["args"])
+        self._node = self._wire.step = name
+        self._wire.gate.open({name: [Send("anything", kind="anything")]})
+        return getattr(_module(place), name)(self._party.context(name, job.get("device")), *job["args"])
 
     def _stop(self) -> None:
+        from veilflow.components.devices.labels import RUNTIME, sending
         from veilflow.pipelines.party.bootstrap import leave
 
         self._control.close()
         self._party.devices.close()
-        leave(on_error=False)
+        self._wire.step = ""
+        with sending(RUNTIME):  # SecretFlow waits for the others with a small message
+            leave(on_error=False)
+        self._wire.transcript.flush()
         self._channel.emit("stopped", {})
+        wipe_tmp(self._setup.folder)
         # Threads of brpc and JAX may still be winding down; nothing is left to save.
         os._exit(0)
+
+    def _refused(self, error: Exception) -> None:
+        """A message was refused, ours or a peer's: from one of SecretFlow's threads. Nothing of the run goes on."""
+        with self._ending:
+            self._control.abort(self._wire.step)
+            _fail(self._setup, self._channel, error, self._wire.step)
 
     def _lost(self, peer: str, code: str, node: str) -> None:
         """A peer is gone. Nothing of this run can be finished, and C++ threads may wait for it: leave at once."""
         self._channel.emit("peer_lost", {"peer": peer, "code": code, "node": node or self._node})
         logging.shutdown()
+        wipe_tmp(self._setup.folder)
         os._exit(FAILED)
 
 
@@ -161,6 +184,7 @@ def _fail(setup: PartySetup, channel: _Channel, error: BaseException, node: str)
     log.error("step '%s' failed: %s", node, failure.message)
     channel.emit("failed", failure.to_dict())
     logging.shutdown()
+    wipe_tmp(setup.folder)
     os._exit(FAILED)
 
 

@@ -4,6 +4,7 @@ All parties walk the same plan in the same order and take every decision togethe
 every party.
 """
 
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from veilflow.components.errors import ComponentError
 from veilflow.pipelines.party.agree import common_artifact, draw_id, gather, require_equal
 from veilflow.pipelines.party.context import RunContext
 from veilflow.pipelines.party.params import NOTHING, node_eval_param
+from veilflow.pipelines.party.receipts import lacking
 from veilflow.pipelines.party.report_tabs import tabs_from_report
 from veilflow.pipelines.party.session import Party
 from veilflow.pipelines.party.store import StepRecord, Store, file_digest, step_key
@@ -35,15 +37,19 @@ def run_plan(party: Party, plan: Plan, facts: dict[str, str], code: str, use_cac
         AgreementError: the parties' facts differ.
         Exception: whatever a step raised; `failure.describe` turns it into words.
     """
+    party.wire.gate.open({step.name: step.sends for step in plan.steps})
+    party.wire.transcript.forget()
+    party.wire.step = ""
     require_equal(party.setup.parties, facts, "runs")
     store = Store(party.setup.folder)
     wired: dict[str, tuple[str, DistData]] = {}
     for step in plan.steps:
         party.emit("node_started", {"node": step.name})
+        party.wire.step = step.name
         started, sent = time.monotonic(), party.traffic.total()
         key = _key(party, step, wired, code)
         # A party without a cache says so by holding nothing: the decision stays a common one.
-        held = store.ids(key) if use_cache and step.cacheable else []
+        held = _held(party, store, key, step) if use_cache and step.cacheable else []
         artifact = common_artifact(party.setup.parties, held)
         cached = artifact is not None
         if artifact is None:
@@ -56,23 +62,27 @@ def run_plan(party: Party, plan: Plan, facts: dict[str, str], code: str, use_cac
         for name, raw in record.outputs.items():
             wired[f"{step.name}.{name}"] = (f"{artifact}/{name}", DistData.FromString(raw))
         seconds = time.monotonic() - started
+        crossed = [] if cached else party.wire.transcript.totals(step.name)
         summary = {**record.summary, "seconds": seconds, "bytes_sent": party.traffic.total() - sent}
-        party.emit("node_done", {"node": step.name, "status": "cached" if cached else "ran", **summary})
+        status = "cached" if cached else "ran"
+        party.emit("node_done", {"node": step.name, "status": status, "sent": crossed, **summary})
+    party.wire.transcript.flush()
 
 
 def _evaluate(party: Party, step: Step, wired: dict[str, tuple[str, DistData]], artifact: str) -> StepRecord:
     definition = Registry.get_definition_by_id(step.component_id)
     if definition is None:
         raise ComponentError(f"component '{step.component_id}' is not installed at {party.setup.party}.")
-    context = RunContext(party.setup, party.cluster, party.devices, party.emit, step.name, step.device)
+    context = party.context(step.name, step.device)
     inputs = [NOTHING if ref is None else wired[ref][1] for ref in step.input_refs()]
-    _label(party.setup.folder / "artifacts" / artifact, step.name)
+    folder = party.setup.folder / "artifacts" / artifact
+    _label(folder, step.name)
     uris = [f"artifacts/{artifact}/{name}" for name in step.output_names]
     param = node_eval_param(step.component_id, step.given, inputs, uris)
     component = definition.make_component(definition.parse_param(param))
     component.evaluate(context)
     outputs = {name: getattr(component, name).data for name in step.output_names}
-    _require_complete(party, step, outputs)
+    _require_complete(party, step, outputs, context.receipts, folder)
     return StepRecord(
         {name: data.SerializeToString(deterministic=True) for name, data in outputs.items()},
         _summary(outputs, context),
@@ -85,13 +95,37 @@ def _label(folder: Path, node: str) -> None:
     (folder / ".node").write_text(node)
 
 
-def _require_complete(party: Party, step: Step, outputs: dict[str, DistData | None]) -> None:
-    """Every party got every output, and nobody goes on before all have arrived here."""
+def _held(party: Party, store: Store, key: str, step: Step) -> list[str]:
+    """Finished steps with this key; one whose record lacks a receipt does not count as finished."""
+
+    def attested(artifact: str) -> bool:
+        receipts = store.load(key, artifact).summary.get("receipts", [])
+        return not lacking(step.protections, receipts, party.setup.party)
+
+    return [artifact for artifact in store.ids(key) if attested(artifact)]
+
+
+def _require_complete(
+    party: Party, step: Step, outputs: dict[str, DistData | None], receipts: list[dict[str, Any]], folder: Path
+) -> None:
+    """Every party got every output and wrote every receipt; nobody goes on before all have arrived here.
+
+    Each party checks its own receipts. All do, and hear of each other, so one that lacks a receipt stops them all.
+    """
     missing = [name for name, data in outputs.items() if data is None]
-    held = gather(party.setup.parties, missing)
-    lacking = {name: found for name, found in held.items() if found}
-    if lacking:
-        raise ComponentError(f"step '{step.name}' ended without output(s) at {', '.join(lacking)}.")
+    unproven = lacking(step.protections, receipts, party.setup.party)
+    held = gather(party.setup.parties, {"outputs": missing, "receipts": unproven})
+    without = [name for name, found in held.items() if found["outputs"]]
+    if without:
+        raise ComponentError(f"step '{step.name}' ended without output(s) at {', '.join(without)}.")
+    failing = [name for name, found in held.items() if found["receipts"]]
+    if failing:
+        shutil.rmtree(folder, ignore_errors=True)
+        gather(party.setup.parties, True)  # whoever raises first ends the others: not before all have cleared up
+        said = "; ".join(problem for name in failing for problem in held[name]["receipts"])
+        error = ComponentError(f"step '{step.name}': {said}; nothing of this step is kept.")
+        error.party = failing[0]
+        raise error
 
 
 def _summary(outputs: dict[str, DistData], context: RunContext) -> dict[str, Any]:

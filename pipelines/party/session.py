@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 from secretflow.spec.extend.cluster_pb2 import SFClusterConfig
 
-from veilflow.pipelines.party.context import Devices, Emit
+from veilflow.pipelines.party.context import Devices, Emit, RunContext
 from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.party.traffic import TrafficMeter
+from veilflow.pipelines.party.wire.link_check import Check
+from veilflow.pipelines.party.wire.proxy import Wire
 
 
 @dataclass
@@ -18,3 +20,9 @@ class Party:
     devices: Devices
     traffic: TrafficMeter
     emit: Emit
+    wire: Wire
+    link_check: Check
+
+    def context(self, node: str, device: str | None = None) -> RunContext:
+        """The context of one step."""
+        return RunContext(self.setup, self.cluster, self.devices, self.emit, node, device, self.wire, self.link_check)

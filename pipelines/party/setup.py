@@ -1,4 +1,4 @@
-"""What a party process is told when it starts: plain, JSON-able settings, no secrets."""
+"""What a party process is told when it starts: plain, JSON-able settings; secrets only as paths of files."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -41,10 +41,19 @@ class PartySetup:
     listen: str | None = None
     tls: dict[str, str] | None = None
     """ca, certificate, key: PEM files; None on loopback only."""
-    simulation: bool = True
+    identity: Path = Path()
+    """This party's Ed25519 signing key (PEM)."""
+    pins: dict[str, str] = field(default_factory=dict)
+    """Every party's public signing key, as `certs.keys.public_text` writes it."""
+    profile: str = "simulation"
+    """``simulation`` or ``production``."""
     connect_seconds: int = 120
     silence_seconds: int = 20
     """A peer that sends no heartbeat for so long counts as dead."""
+
+    @property
+    def simulation(self) -> bool:
+        return self.profile == "simulation"
 
     @property
     def connect_attempts(self) -> int:
@@ -54,6 +63,7 @@ class PartySetup:
     def to_json(self) -> str:
         document = asdict(self)
         document["folder"] = str(self.folder)
+        document["identity"] = str(self.identity)
         document["data_root"] = None if self.data_root is None else str(self.data_root)
         return json.dumps(document)
 
@@ -62,6 +72,7 @@ class PartySetup:
         raw = json.loads(text)
         raw["addresses"] = Addresses(**raw["addresses"])
         raw["folder"] = Path(raw["folder"])
+        raw["identity"] = Path(raw["identity"])
         raw["data_root"] = None if raw["data_root"] is None else Path(raw["data_root"])
         raw["devices"] = {name: SpuDevice(**device) for name, device in raw["devices"].items()}
         raw["heu"] = None if raw["heu"] is None else HeuDevice(**raw["heu"])

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from veilflow.components.claims import ALL, Artifact, Disclosure, NodeView
+from veilflow.components.claims import ALL, Artifact, Disclosure, NodeView, Protection, Send
 from veilflow.pipelines import catalog as catalogs
 from veilflow.pipelines.catalog import Catalog, Definition
 from veilflow.pipelines.spec.edges import Wire, ordered, wires_of
@@ -33,6 +33,10 @@ class Step:
     cacheable: bool
     device: str | None
     """The SPU asked for in the file; None: whichever comes first."""
+    protections: tuple[Protection, ...] = ()
+    """What must leave a receipt."""
+    sends: tuple[Send, ...] = ()
+    """What may leave a party; the egress check refuses the rest."""
 
     @property
     def name(self) -> str:
@@ -123,7 +127,9 @@ def _step(
         outputs=flow.outputs,
         takes_part=flow.takes_part,
         discloses=tuple(claims.discloses(view)),
+        sends=tuple(claims.sends(view)),
         reads=tuple(claims.reads(view)),
         cacheable=claims.cacheable(view),
         device=device,
+        protections=tuple(claims.protections(view)),
     )

@@ -41,4 +41,6 @@ def _said(value: Any) -> str:
         return setting(value)
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         return listed(value)
+    if isinstance(value, dict) and value:
+        return ", ".join(f"{key}: {_said(each)}" for key, each in value.items())
     return json.dumps(value)

@@ -10,6 +10,7 @@ from veilflow.pipelines.ledger import Run
 from veilflow.pipelines.report import numbers, words
 from veilflow.pipelines.report.disclosure import learned, not_reached
 from veilflow.pipelines.report.graph import PARTY_COLOURS, graph, legend
+from veilflow.pipelines.report.policies import rulings
 from veilflow.pipelines.report.receipts import receipt_rows
 from veilflow.pipelines.report.steps import step_reports
 from veilflow.pipelines.report.traffic import traffic
@@ -39,6 +40,8 @@ def render(run: Run) -> str:
         colours={party: index % PARTY_COLOURS for index, party in enumerate(run.parties)},
         learned=learned(run),
         not_reached=not_reached(run),
+        rulings=rulings(run),
+        unstarted=run.status == "refused" and all(node.status == "skipped" for node in run.nodes),
         results=[step for step in reversed(steps) if step.drawn],
         others=[step for step in steps if not step.drawn],
         traffic=traffic(run),
@@ -50,7 +53,8 @@ def _command(run: Run) -> str:
     """What to type to run the same again."""
     party = ["--party", run.party] if run.party else []
     overrides = [part for override in run.file.overrides for part in ("--set", override)]
-    return shlex.join(["veilflow", "run", run.file.path, *party, *overrides])
+    policies = [part for each in run.policies if not each.private for part in ("--policy", each.path)]
+    return shlex.join(["veilflow", "run", run.file.path, *party, *overrides, *policies])
 
 
 def _style_sheet(environment: Environment) -> Markup:
@@ -85,6 +89,7 @@ def _environment() -> Environment:
         listed=words.listed,
         breakable=_breakable,
         plural=words.plural,
+        capitalize_first=lambda text: text[:1].upper() + text[1:],
         step_status=words.STEP_STATUS.__getitem__,
     )
     return environment

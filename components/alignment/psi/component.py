@@ -142,10 +142,13 @@ class Psi(Component):
         base, protocol = Path(ctx.data_dir), self.protocol
         rank, broadcast = list(route.addresses).index(receivers[0]), len(receivers) == 2
 
+        def hidden() -> None:
+            receipt(ctx, "key_decoy")
+
         def match(mine: People, party: str) -> tuple[np.ndarray | None, bool]:
             base.mkdir(parents=True, exist_ok=True)
             with pair_link(route, party, f"psi-{name}", wait) as link:
-                return intersect(link, base, mine.keys, protocol, rank, broadcast), True
+                return intersect(link, base, mine.keys, protocol, rank, broadcast, hidden), True
 
         found = {party: run_on(party, match, mine, party, returns=2) for party, mine in people.items()}
         publish({party: pair[1] for party, pair in found.items()})  # both have closed their links

@@ -25,6 +25,7 @@ from veilflow.components.application.evaluate.evaluation import Settings, evalua
 from veilflow.components.application.evaluate.scores import OneClassError
 from veilflow.components.application.evaluate.threshold import ThresholdRule
 from veilflow.components.application.exports import export_bytes
+from veilflow.components.application.limits import MIN_GROUP_ROWS
 from veilflow.components.devices.events import receipt
 from veilflow.components.devices.pyu import publish, run_on, send_to
 from veilflow.components.devices.report import ReportBuilder
@@ -86,7 +87,14 @@ class Evaluate(Component):
         receivers = self._receivers(ctx)
         withheld = [party for party in ctx.parties if party not in receivers]
         judge = _evaluate_discreetly if withheld else evaluate
-        document = run_on(part.party, judge, read_frame(ctx, part), settings)
+
+        def judge_here(frame: pd.DataFrame) -> dict[str, Any]:
+            found = judge(frame, settings)
+            if self.groups and all(rows >= MIN_GROUP_ROWS for rows in found["groups"].get("rows", [])):
+                receipt(ctx, "minimum_group", rows=MIN_GROUP_ROWS)
+            return found
+
+        document = run_on(part.party, judge_here, read_frame(ctx, part))
         if not withheld:
             _write_report(self.report, publish(document), settings)
             return

@@ -6,11 +6,10 @@ import pandas as pd
 from veilflow.components.application.evaluate.confusion import confusion
 from veilflow.components.application.evaluate.ranking import auc, rank
 from veilflow.components.application.evaluate.scores import Scores
+from veilflow.components.application.limits import MIN_GROUP_ROWS
 from veilflow.components.errors import ComponentError
 
 MAX_GROUPS = 50
-MIN_GROUP_ROWS = 10
-"""Smaller groups are pooled: figures over fewer rows come close to single labels."""
 POOLED = "(smaller groups together)"
 MISSING = "(missing)"
 

@@ -27,7 +27,7 @@ from secretflow.component.core import (
 )
 
 from veilflow.components.data.apply import apply_rules
-from veilflow.components.devices.events import receipt
+from veilflow.components.devices.events import receipt, sizes
 from veilflow.components.devices.objects import read_object
 from veilflow.components.devices.pyu import publish, run_on, send_to
 from veilflow.components.devices.report import ReportBuilder
@@ -40,7 +40,8 @@ from veilflow.components.vertical.split.bundle import MODEL_KIND, Facts, Part, r
 from veilflow.components.vertical.split.features import feature_matrix, require_columns, require_numeric
 from veilflow.components.vertical.split.owner import embed, stored_params
 from veilflow.components.vertical.split.settings import SUMMED
-from veilflow.components.vertical.split_train.summed import secret_logits
+from veilflow.components.vertical.split_train.per_example import matrix
+from veilflow.components.vertical.split_train.summed import SCORE_ROWS, secret_logits
 
 SCORE = "score"
 
@@ -155,6 +156,7 @@ def _secret_scores(
             f"the top model is shared among {', '.join(parts)}, but the SPU has {', '.join(missing)}; "
             "use an SPU with the parties of the training."
         )
+    sizes(ctx, rows=rows, openings=-(-rows // min(rows, SCORE_ROWS)))
     machine.load({party: run_on(party, section, parts[party], "top") for party in machine.parties})
     params = {party: _params(facts, party, parts[party]) for party in features}
     return secret_logits(machine, facts.model, params, features, rows, receiver)
@@ -163,27 +165,24 @@ def _secret_scores(
 def _clear_scores(
     ctx: Context, facts: Facts, parts: Mapping[str, Any], features: Mapping[str, Any], rows: int, receiver: str
 ) -> Any:
-    del ctx, rows
+    sizes(ctx, rows=rows, openings=0)
     keeper, spec = facts.roster.label_party, facts.model.top
     sent = []
     for party, x in features.items():
         bottom = facts.model.bottoms[party]
         here = run_on(party, _embedder(bottom), _params(facts, party, parts[party]), x)
-        sent.append(send_to(keeper, here))
+        sent.append(send_to(keeper, here, "embedding"))
 
-    def score(part: Part, *embeddings: tuple[bytes, int]) -> np.ndarray:
+    def score(part: Part, *embeddings: np.ndarray) -> np.ndarray:
         _, arrays = section(part, "top")
-        return clear.logits(
-            arrays["top"], spec, [np.frombuffer(raw, np.float32).reshape(-1, w) for raw, w in embeddings]
-        )
+        return matrix(clear.logits(arrays["top"], spec, embeddings))
 
-    return send_to(receiver, run_on(keeper, score, parts[keeper], *sent))
+    return send_to(receiver, run_on(keeper, score, parts[keeper], *sent), "score")
 
 
 def _embedder(bottom: Any) -> Any:
-    def here(params: Any, x: np.ndarray) -> tuple[bytes, int]:
-        found = embed(bottom, params, x)
-        return found.tobytes(), found.shape[1]
+    def here(params: Any, x: np.ndarray) -> np.ndarray:
+        return matrix(embed(bottom, params, x))
 
     return here
 

@@ -16,7 +16,7 @@ import pandas as pd
 from secretflow.component.core import Component, Context, DistDataType, Field, Input, Interval, Output, VTable, register
 
 from veilflow.components.data.rules import RULE_TYPES
-from veilflow.components.devices.events import progress, receipt
+from veilflow.components.devices.events import progress, receipt, sizes
 from veilflow.components.devices.objects import read_object, write_object
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.report import ReportBuilder
@@ -42,7 +42,7 @@ from veilflow.components.vertical.split.settings import (
 from veilflow.components.vertical.split_train.checkpoints import Checkpoints, data_digest, training_key
 from veilflow.components.vertical.split_train.loop import Training, Validation, train
 from veilflow.components.vertical.split_train.per_example import PerExampleTraining
-from veilflow.components.vertical.split_train.summed import SummedTraining
+from veilflow.components.vertical.split_train.summed import SCORE_ROWS, SummedTraining
 
 
 @dataclass
@@ -140,6 +140,7 @@ class SplitTrain(Component):
         rows, data = read_data(ctx, source, roster)
         size = batch_size(rows, settings.batch, settings.minimum_batch)
         validation = self._validation(ctx, roster)
+        _announce(ctx, settings, rows // size, size, validation)
         training: Training
         if settings.release == SUMMED:
             machine = SecretMachine(ctx.make_spu())
@@ -156,7 +157,8 @@ class SplitTrain(Component):
         self._store(ctx, facts, identity, training)
         if checkpoints is not None:
             checkpoints.clear()
-        _receipts(ctx, settings, roster, size)
+        if isinstance(training, SummedTraining):
+            _receipts(ctx, settings, roster, training)
         _write_report(self.report, settings, model, roster, history, rows, size)
 
     def _settings(self) -> Settings:
@@ -278,14 +280,27 @@ def _decimal(value: float) -> float:
     return float(str(np.float32(value)))
 
 
-def _receipts(ctx: Context, settings: Settings, roster: Roster, size: int) -> None:
-    if settings.release != SUMMED:
-        return
-    receipt(ctx, "minimum_batch", rows=size, minimum=settings.minimum_batch)
-    receipt(ctx, "clip", bound=settings.clip, norm="L2, per row and bottom")
-    if settings.noise > 0:
+def _announce(ctx: Context, settings: Settings, batches: int, size: int, validation: Validation | None) -> None:
+    """What the names in the step's `Claims.sends` stand for: how often, and in which shape, values may leave."""
+    valid = validation.rows if validation is not None else 0
+    steps = settings.epochs * batches
+    # per step one gradient a feature party; per epoch the loss and the validation rows' logits
+    openings = steps + settings.epochs * (1 + -(-valid // SCORE_ROWS))
+    sizes(ctx, batch=size, steps=steps, epochs=settings.epochs, valid_rows=valid, openings=openings)
+
+
+def _receipts(ctx: Context, settings: Settings, roster: Roster, training: SummedTraining) -> None:
+    """What happened at this party, in this attempt (a resumed training counts from its checkpoint on).
+
+    Clipping is part of the release program, which every party ran on its shares and compared with the others by hash.
+    """
+    tally, deviation = training.tally, settings.noise * settings.clip
+    if tally.steps == 0 or tally.smallest >= settings.minimum_batch:
+        receipt(ctx, "minimum_batch", rows=tally.smallest, minimum=settings.minimum_batch)
+    receipt(ctx, "clip", bound=settings.clip, norm="L2, per row and bottom", batches=tally.steps)
+    if deviation > 0 and tally.drew(deviation, training.owes(ctx.self_party)):
         sources = {party: [other for other in roster.holders if other != party] for party in roster.bottoms}
-        receipt(ctx, "noise", distribution="Gaussian", deviation=settings.noise * settings.clip, added_by=sources)
+        receipt(ctx, "noise", distribution="Gaussian", deviation=deviation, drawn_here=tally.vectors, added_by=sources)
 
 
 def _write_report(

@@ -52,9 +52,9 @@ class PerExampleTraining:
         sent = [self._embedding(party, run_on(party, lambda pair: pair[0], data[party])) for party in self._others]
 
         def judge(
-            holder: clear.LabelHolder, own: tuple[np.ndarray, np.ndarray], *others: tuple[bytes, int]
+            holder: clear.LabelHolder, own: tuple[np.ndarray, np.ndarray], *others: np.ndarray
         ) -> dict[str, float]:
-            found = clear.holder_logits(holder, own[0], self._position, [_array(each) for each in others])
+            found = clear.holder_logits(holder, own[0], self._position, others)
             return {"valid_loss": log_loss(own[1], found), "valid_auc": auc(own[1], found)}
 
         figures: dict[str, float] = publish(run_on(self._keeper, judge, self._holder, data[self._keeper], *sent))
@@ -100,26 +100,26 @@ class PerExampleTraining:
         sent = []
         for party in self._others:
             here = run_on(
-                party, lambda owner: _bytes(embed(owner.bottom, owner.params, owner.x[rows])), self._owners[party]
+                party, lambda owner: matrix(embed(owner.bottom, owner.params, owner.x[rows])), self._owners[party]
             )
-            sent.append(send_to(party=self._keeper, value=here))
+            sent.append(send_to(self._keeper, here, "embedding"))
 
-        def learn(holder: clear.LabelHolder, *others: tuple[bytes, int]) -> list[Any]:
-            made, gradients = clear.learn(holder, rows, self._position, [_array(each) for each in others])
-            return [made, *(_bytes(each) for each in gradients)]
+        def learn(holder: clear.LabelHolder, *others: np.ndarray) -> list[Any]:
+            made, gradients = clear.learn(holder, rows, self._position, others)
+            return [made, *map(matrix, gradients)]
 
         self._holder, *gradients = run_on(self._keeper, learn, self._holder, *sent, returns=1 + len(sent))
         for party, gradient in zip(self._others, gradients, strict=True):
-            back = send_to(party, gradient)
+            back = send_to(party, gradient, "gradient")
             self._owners[party] = run_on(
-                party, lambda owner, received: clear.follow(owner, rows, _array(received)), self._owners[party], back
+                party, lambda owner, received: clear.follow(owner, rows, received), self._owners[party], back
             )
 
     def _embedding(self, party: str, features: Any) -> Any:
         here = run_on(
-            party, lambda owner, x: _bytes(embed(owner.bottom, owner.params, x)), self._owners[party], features
+            party, lambda owner, x: matrix(embed(owner.bottom, owner.params, x)), self._owners[party], features
         )
-        return send_to(self._keeper, here)
+        return send_to(self._keeper, here, "validation embedding")
 
 
 def _width(owner: Owner) -> int:
@@ -127,11 +127,6 @@ def _width(owner: Owner) -> int:
     return int(embed(owner.bottom, owner.params, owner.x[:2]).shape[1])
 
 
-def _bytes(array: np.ndarray) -> tuple[bytes, int]:
-    """A float32 matrix as it travels: its bytes and its width."""
-    return np.ascontiguousarray(array, np.float32).tobytes(), array.shape[1]
-
-
-def _array(sent: tuple[bytes, int]) -> np.ndarray:
-    raw, width = sent
-    return np.frombuffer(raw, np.float32).reshape(-1, width)
+def matrix(found: Any) -> np.ndarray:
+    """A float32 matrix as it travels: numpy's, in one piece."""
+    return np.ascontiguousarray(found, np.float32)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from veilflow.components.devices.labels import OPENED, sending
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.secret import SecretMachine, SecretProgram
 from veilflow.components.vertical.split import programs, top
@@ -30,6 +31,7 @@ from veilflow.components.vertical.split.owner import (
 )
 from veilflow.components.vertical.split.roster import Roster
 from veilflow.components.vertical.split.settings import Settings
+from veilflow.components.vertical.split.tally import Tally
 
 SCORE_ROWS = 4096
 """Rows scored by one secret program; the last chunk is filled up, so that one program serves all."""
@@ -56,6 +58,7 @@ class SummedTraining:
         self._model = model
         self._holders = secret_holders(roster, model)
         self._width = sum(h.width for h in self._holders)
+        self.tally = Tally()
         optimiser = programs.TopOptimiser(settings.top_optimiser.name, settings.top_optimiser.rate)
         self._state = ("top", *optimiser.state)
         self._release = secret(programs.release_program(self._holders, model.top))
@@ -104,6 +107,10 @@ class SummedTraining:
         bottoms = {party: run_on(party, owner_part, self._owners[party], False) for party in self._roster.bottoms}
         return {"bottom": bottoms, "top": self._machine.save(("top",))}
 
+    def owes(self, party: str) -> int:
+        """Noise vectors that ``party`` adds to each batch."""
+        return len(self._noise.get(party, ()))
+
     def _start(self, party: str, data: Any) -> Any:
         bottom, optimiser = self._model.bottoms.get(party), self._settings.bottom_optimiser
 
@@ -139,6 +146,7 @@ class SummedTraining:
         feeds = [self._feeds(party, rows) for party in self._roster.holders]
         opens = {h.party: (f"{h.party}/gradient",) for h in self._holders}
         opened = self._machine.run(self._release, feeds, opens=opens)
+        self.tally.released(len(rows))
         # The top model's own step runs while the bottoms' owners already work on what was opened.
         self._machine.run(self._update)
         for party, messages in opened.items():
@@ -148,7 +156,9 @@ class SummedTraining:
         share, clip, noise = self._machine.share_all(), self._settings.clip, self._noise[party]
 
         def feed(owner: Owner) -> list[bytes]:
-            return share(step_feeds(owner, party, rows, clip, noise))
+            feeds = step_feeds(owner, party, rows, clip, noise)
+            self.tally.fed(feeds[name] for name in noise)
+            return share(feeds)
 
         found: list[Any] = run_on(party, feed, self._owners[party], returns=self._machine.world)
         return found
@@ -159,7 +169,8 @@ class SummedTraining:
         def apply(owner: Owner, *received: bytes) -> Owner:
             return apply_opened(owner, join(received)[f"{party}/gradient"], size)
 
-        return run_on(party, apply, self._owners[party], *messages)
+        with sending(OPENED):
+            return run_on(party, apply, self._owners[party], *messages)
 
 
 def secret_holders(roster: Roster, model: SplitModel) -> list[programs.Holder]:

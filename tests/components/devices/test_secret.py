@@ -48,27 +48,27 @@ def test_variables_stay_and_programs_are_the_same_everywhere(veilflow_cluster: A
 def receivers(ctx: Any) -> dict[str, Any]:
     """Which objects this process receives from its peers while something is opened to the insurer."""
     import numpy as np
-    from secretflow.distributed.fed.proxy.brpc_link.brpc_link import BrpcLinkProxy
 
     from veilflow.components.devices.pyu import publish, run_on
     from veilflow.components.devices.secret import SecretProgram
+    from veilflow.pipelines.party.wire.proxy import SecureLinkProxy
 
     spu = machine(ctx)
     spu.send_shares("hospital", run_on("hospital", lambda: {"x": np.arange(5, dtype=np.float32)}))
     spu.digests()
-    arrived, original = [], BrpcLinkProxy.recv
+    arrived, original = [], SecureLinkProxy.recv
 
     def watch(self: Any, source: str, number: str) -> Any:
         data = original(self, source, number)
         arrived.append((source, type(data).__name__))
         return data
 
-    BrpcLinkProxy.recv = watch
+    SecureLinkProxy.recv = watch
     try:
         found = spu.open_to("insurer", SecretProgram("double", lambda x: (x + x,), ("x",), ("y",)))
         mean = publish(run_on("insurer", lambda values: float(values["y"].mean()), found))
     finally:
-        BrpcLinkProxy.recv = original
+        SecureLinkProxy.recv = original
     return {"mean": mean, "arrived": sorted(arrived)}
 
 

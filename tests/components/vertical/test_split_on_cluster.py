@@ -147,6 +147,10 @@ def test_the_report_shows_every_epoch_and_the_receipts_what_protected_it(trained
     else:
         assert fired.keys() == {"minimum_batch", "clip", "noise"}
         assert fired["minimum_batch"] == {"rows": 48, "minimum": 32}
+        drawn = {each.party: each.parameters["drawn_here"] for each in step.receipts if each.protection == "noise"}
+        batches = fired["clip"]["batches"]
+        assert batches > 0
+        assert drawn == {"hospital": batches, "insurer": batches, "coordinator": 0}
         assert fired["clip"]["bound"] == 2.0
         assert fired["noise"]["added_by"] == {"hospital": ["insurer"], "insurer": ["hospital"]}
 

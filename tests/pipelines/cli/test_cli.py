@@ -99,7 +99,10 @@ def test_graph_prints_mermaid_only(run):
         (["check"], "Missing argument 'FILE'."),
         (["check", "absent.yaml"], "Invalid value for 'FILE': File 'absent.yaml' does not exist."),
         (["chek", "good.yaml"], "no command 'chek'; did you mean 'check'?"),
-        (["frobnicate"], "no command 'frobnicate'; there are run, check, plan, graph, components, doctor, bench"),
+        (
+            ["frobnicate"],
+            "no command 'frobnicate'; there are run, check, plan, graph, components, doctor, certs, bench",
+        ),
         (["components", "unoin"], "no component 'unoin'; did you mean 'data_prep/union'?"),
         (["components", "quantum/x"], "no component 'quantum/x'; `veilflow components` lists those installed"),
         (

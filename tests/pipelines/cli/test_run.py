@@ -5,13 +5,11 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from veilflow.pipelines.cli.program import program
-from veilflow.pipelines.cluster.addresses import on_loopback
 
 PARTIES = ["hospital", "insurer"]
 _COMMAND = [sys.executable, "-m", "veilflow.pipelines.cli", "run"]
@@ -67,21 +65,14 @@ def test_a_failing_party_ends_with_4_one_message_and_a_failed_ledger(file, tmp_p
     assert "nowhere.csv" in (tmp_path / "out" / "report.html").read_text()
 
 
-def _cluster(folder: Path) -> Path:
-    addresses = on_loopback(PARTIES, {}).fed
-    lines = [f'  {party}: {{address: "{address}"}}' for party, address in addresses.items()]
-    path = folder / "cluster.yaml"
-    path.write_text("\n".join(["version: 1", "parties:", *lines, ""]))
-    return path
-
-
 @pytest.mark.cluster
-def test_parties_started_one_by_one_finish_the_same_run(file, tmp_path):
-    cluster = _cluster(tmp_path)
-    command = [*_COMMAND, str(file), "--cluster", str(cluster)]
+@pytest.mark.parametrize("tls", [False, True], ids=["simulation", "production"])
+def test_parties_started_one_by_one_finish_the_same_run(file, tmp_path, cluster_files, tls):
+    clusters = cluster_files(tls=tls)
+    command = [*_COMMAND, str(file)]
     started = [
         subprocess.Popen(
-            [*command, "--party", party, "--out", str(tmp_path / party)],
+            [*command, "--cluster", str(clusters[party]), "--party", party, "--out", str(tmp_path / party)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -97,13 +88,13 @@ def test_parties_started_one_by_one_finish_the_same_run(file, tmp_path):
 
 
 @pytest.mark.cluster
-def test_parties_with_different_files_stop_and_name_the_difference(file, tmp_path):
-    cluster = _cluster(tmp_path)
+def test_parties_with_different_files_stop_and_name_the_difference(file, tmp_path, cluster_files):
+    clusters = cluster_files()
     other = tmp_path / "other.yaml"
     other.write_text(PIPELINE.replace("name: meeting", "name: another"))
     started = [
         subprocess.Popen(
-            [*_COMMAND, str(path), "--cluster", str(cluster), "--party", party, "--out", str(tmp_path / party)],
+            [*_COMMAND, str(path), "--cluster", str(clusters[party]), "--party", party, "--out", str(tmp_path / party)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -116,13 +107,13 @@ def test_parties_with_different_files_stop_and_name_the_difference(file, tmp_pat
 
 
 @pytest.mark.cluster
-def test_a_party_whose_peers_never_come_gives_up(file, tmp_path):
+def test_a_party_whose_peers_never_come_gives_up(file, tmp_path, cluster_files):
     from veilflow.pipelines.cluster.config import load_cluster
     from veilflow.pipelines.launch.processes import PartyFailed, PartyProcesses
     from veilflow.pipelines.launch.setups import party_setup
     from veilflow.pipelines.spec import load
 
-    setups = party_setup(load(file), tmp_path, load_cluster(_cluster(tmp_path)), "hospital")
+    setups = party_setup(load(file), tmp_path, load_cluster(cluster_files()["hospital"]), "hospital")
     alone = {"hospital": replace(setups["hospital"], connect_seconds=10)}
     started = time.monotonic()
     with pytest.raises(PartyFailed, match="hospital failed: "):

@@ -11,6 +11,7 @@ import pytest
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.errors import ComponentError
 from veilflow.pipelines.cluster.addresses import on_loopback
+from veilflow.pipelines.launch.identities import with_new_identities
 from veilflow.pipelines.launch.processes import PartyFailed, PartyProcesses
 from veilflow.pipelines.party.setup import PartySetup
 
@@ -59,7 +60,8 @@ def processes(tmp_path):
 
 def _made(folder: Path) -> PartyProcesses:
     addresses = on_loopback(PARTIES, {})
-    return PartyProcesses({party: PartySetup(party, PARTIES, addresses, folder / party, None) for party in PARTIES})
+    setups = {party: PartySetup(party, PARTIES, addresses, folder / party, None) for party in PARTIES}
+    return PartyProcesses(with_new_identities(setups))
 
 
 def _call(function):

@@ -43,12 +43,10 @@ def test_what_is_written_is_read_back_with_its_types(tmp_path_factory: pytest.Te
 def test_the_agreed_fields_are_in_the_file(tmp_path: Path) -> None:
     write_run(run(), tmp_path / "run.json")
     document = json.loads((tmp_path / "run.json").read_text())
-    top = "version,name,status,mode,party,file,versions,started,seconds,parties,error,nodes,metrics"
-    node = (
-        "name,component,status,seconds,seconds_by_party,bytes_sent,takes_part,needs,metrics,report,receipts,discloses"
-    )
+    top = "version,name,status,mode,party,file,versions,started,seconds,parties,error,nodes,metrics,policies"
+    node = "name,component,status,seconds,seconds_by_party,bytes_sent,takes_part,needs,metrics,report,receipts,sent"
     assert ",".join(document) == top
-    assert ",".join(document["nodes"][0]) == node
+    assert ",".join(document["nodes"][0]) == f"{node},discloses"
 
 
 def test_undefined_figures_become_null() -> None:

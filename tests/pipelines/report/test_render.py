@@ -190,3 +190,57 @@ def test_text_has_the_contrast_wcag_aa_asks_for(good: Run, theme: str) -> None:
         for ground in ("paper", "wash"):
             high, low = sorted((luminance(line), luminance(ground)), reverse=True)
             assert (high + 0.05) / (low + 0.05) >= 3.0, (line, ground)
+
+
+def _with_policy(run: Run, verdict: str, **change: Any) -> Run:
+    objection = {
+        "step": "train",
+        "rule": "forbid rule 1",
+        "what": "summed gradients",
+        "reason": "Not in this <project>.",
+        "kind": "gradient_sum",
+        "to": ["hospital"],
+        "about": ["insurer"],
+    }
+    bare = {"step": "train", "rule": "require rule 2", "what": "protection 'noise' is required", "reason": "Noise."}
+    policy = {
+        "name": "strict",
+        "sha256": "ab" * 32,
+        "path": "configs/policies/strict.yaml",
+        "verdict": verdict,
+        "objections": [objection, bare] if verdict == "refused" else [],
+    }
+    return Run.model_validate({**run.model_dump(), "policies": [policy], **change})
+
+
+def test_policies_in_force_are_named_with_digest_and_verdict(good: Run) -> None:
+    page = Page(render(_with_policy(good, "allowed")))
+    assert "strict" in page.text
+    assert "allowed this run" in page.text
+    assert "ab" * 32 in page.text
+    assert "--policy configs/policies/strict.yaml" in page.text
+    assert "Policies" not in Page(render(good)).text
+
+
+def test_a_refused_run_shows_what_was_refused_and_that_nobody_learned_anything(good: Run) -> None:
+    nodes = [{**node.model_dump(), "status": "skipped", "report": [], "receipts": []} for node in good.nodes]
+    message = "refused by policy 'strict'; nothing has started\n  step train: more"
+    error = {"exit_code": 5, "message": message}
+    run = _with_policy(good, "refused", status="refused", error=error, nodes=nodes, metrics={})
+    page = Page(render(run))
+    text = " ".join(page.text.split())
+    assert "Refused by policy 'strict'; nothing has started." in text
+    assert "Nothing: the run did not start." in text
+    assert "hospital, about insurer" in text
+    assert "Not in this <project>. (forbid rule 1)" in text
+    assert "protection 'noise' is required" in text
+    assert "step train: more" not in text, "the table says it, once"
+    assert text.index("Policies") < text.index("How the data would have flowed")
+
+
+def test_a_private_policy_is_marked_as_the_partys_own(good: Run) -> None:
+    run = _with_policy(good, "allowed", mode="party", party="hospital")
+    run.policies[0].private = True
+    text = Page(render(run)).text
+    assert "Own policy of hospital; the other parties are not told" in text
+    assert "--policy" not in text

@@ -42,21 +42,21 @@ def _component(ctx, **params):
 
 def what_arrives(ctx):
     """Everything SecretFlow's link hands to this party during a PSI, as text."""
-    from secretflow.distributed.fed.proxy.brpc_link.brpc_link import BrpcLinkProxy
+    from veilflow.pipelines.party.wire.proxy import SecureLinkProxy
 
     component = _component(ctx)
-    arrived, original = [], BrpcLinkProxy.recv
+    arrived, original = [], SecureLinkProxy.recv
 
     def spy(self, src_party, seq_id):
         value = original(self, src_party, seq_id)
         arrived.append([src_party, type(value).__name__, repr(value)])
         return value
 
-    BrpcLinkProxy.recv = spy
+    SecureLinkProxy.recv = spy
     try:
         component.evaluate(ctx)
     finally:
-        BrpcLinkProxy.recv = original
+        SecureLinkProxy.recv = original
     return arrived
 
 

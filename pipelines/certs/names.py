@@ -1,0 +1,81 @@
+"""The names in a certificate: who it is for, and at which addresses.
+
+brpc and yacl check the chain and the dates, never a name (tests/pipelines/certs/test_real_link.py shows it), so what
+binds a party to its messages is the pinned signing key. The names are checked by us before a start, and by people.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from veilflow.pipelines.certs.private_files import KeyFileError
+
+_PARTY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}))*")
+
+
+def check_party(name: str) -> str:
+    """``name`` itself, if a pipeline file could name a party so.
+
+    Raises:
+        KeyFileError: it could not; certificates and files are named after the party.
+    """
+    if not _PARTY.fullmatch(name):
+        raise KeyFileError(f"'{name}' names no party: a letter, then at most 63 letters, digits and underscores.")
+    return name
+
+
+def host_of(address: str) -> str:
+    """The host of ``host`` or ``host:port``."""
+    return address.rsplit(":", 1)[0] if re.fullmatch(r"[^:]+:\d{1,5}", address) else address
+
+
+def alternative_names(party: str, addresses: Iterable[str] = ()) -> list[x509.GeneralName]:
+    """The party's name and every address's host, without repetition, in this order.
+
+    Raises:
+        KeyFileError: an address is neither an IP address nor a host name.
+    """
+    names: list[x509.GeneralName] = [x509.DNSName(party)]
+    for address in addresses:
+        name = _general_name(host_of(address))
+        if name not in names:
+            names.append(name)
+    return names
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    if not _HOST.fullmatch(host):
+        raise KeyFileError(f"'{host}' is neither an IP address nor a host name.")
+    return x509.DNSName(host)
+
+
+def subject(common_name: str) -> x509.Name:
+    """A subject with nothing but a common name."""
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def common_name(subject: x509.Name) -> str:
+    """The one common name of a subject; empty where there is none, or more than one (which of them would count?)."""
+    found = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(found[0].value) if len(found) == 1 else ""
+
+
+def names_in(extensions: x509.Extensions) -> Sequence[x509.GeneralName]:
+    """The alternative names of a certificate or request."""
+    try:
+        return list(extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    except x509.ExtensionNotFound:
+        return []
+
+
+def text(names: Iterable[x509.GeneralName]) -> str:
+    """Names for people: ``hospital, 10.0.0.1``."""
+    return ", ".join(str(name.value) for name in names) or "none"

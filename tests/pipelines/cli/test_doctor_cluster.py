@@ -1,0 +1,110 @@
+"""`veilflow doctor --cluster FILE --party NAME`: one party's machine against its cluster file."""
+
+import re
+import socket
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from veilflow.pipelines.certs import folder as certs
+from veilflow.pipelines.cli.program import program
+from veilflow.pipelines.cluster.addresses import on_loopback
+
+PARTIES = ["hospital", "insurer"]
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """A good production file on loopback, and `doctor` on it."""
+    for name in ("XLA_FLAGS", "SSLKEYLOGFILE"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "tables").mkdir()
+
+    class Machine:
+        addresses = on_loopback(PARTIES, {}).fed
+        file = tmp_path / "cluster.yaml"
+
+        def make(self, now: datetime | None = None):
+            self.files = certs.ephemeral(tmp_path / "certs", PARTIES, now)
+            rows = [
+                f'  {party}: {{address: "{self.addresses[party]}", data: tables, signing_key: "{files.pin}"}}'
+                for party, files in self.files.items()
+            ]
+            own = self.files["hospital"]
+            tls = f"tls: {{ca: {own.ca}, certificate: {own.certificate}, key: {own.key}}}"
+            self.file.write_text("\n".join(["version: 1", "parties:", *rows, tls, f"identity: {own.identity}", ""]))
+            return self
+
+        def doctor(self, party: str = "hospital") -> tuple[int, str]:
+            done = CliRunner().invoke(program, ["doctor", "--cluster", str(self.file), "--party", party])
+            return done.exit_code, done.stdout
+
+    return Machine().make()
+
+
+def test_a_machine_in_order(machine):
+    code, said = machine.doctor()
+    assert code == 0, said
+    for check in ("cluster file", "keys", "certificate", "temporary folder", "environment", "data folder", "own ports"):
+        assert re.search(rf"^ok +{check} ", said, re.MULTILINE), said
+    assert "profile production, 2 parties, 2 pinned keys" in said
+
+
+def test_a_key_that_others_can_read(machine):
+    machine.files["hospital"].key.chmod(0o644)
+    code, said = machine.doctor()
+    assert code == 1
+    assert "WRONG  keys" in said
+    assert "chmod 600" in said
+
+
+def test_another_party_s_certificate_and_identity(machine):
+    code, said = machine.doctor("insurer")
+    assert code == 1
+    assert "the certificate does not name 'insurer'" in said
+    assert "the identity is not the one pinned for insurer" in said
+
+
+@pytest.mark.parametrize(
+    ("days", "code", "text"), [(5, 0, "expires in 24 day(s)"), (31, 1, "the certificate has expired on")]
+)
+def test_dates(machine, days, code, text):
+    found, said = machine.make(datetime.now(timezone.utc) - timedelta(days=days)).doctor()
+    assert (found, text in said) == (code, True), said
+
+
+def test_a_port_that_is_taken(machine):
+    host, port = machine.addresses["hospital"].split(":")
+    with socket.create_server((host, int(port) + 1)):
+        code, said = machine.doctor()
+    assert code == 1
+    assert f"cannot be listened on at {int(port) + 1}" in said
+
+
+def test_a_data_folder_that_is_gone(machine, tmp_path):
+    (tmp_path / "tables").rmdir()
+    code, said = machine.doctor()
+    assert code == 1
+    assert "tables is no folder" in said
+
+
+def test_an_unknown_party_and_a_bad_file(machine):
+    assert "has no party 'nobody'" in machine.doctor("nobody")[1]
+    machine.file.write_text(machine.file.read_text().replace("identity:", "identiti:"))
+    code, said = machine.doctor()
+    assert code == 1
+    assert "identiti: Extra inputs are not permitted" in said
+
+
+def test_both_options_or_none():
+    done = CliRunner().invoke(program, ["doctor", "--party", "hospital"])
+    assert done.exit_code == 2
+    assert "go together" in done.output
+
+
+def test_the_example_cluster_file_passes():
+    file = Path(__file__).parents[3] / "configs/clusters/example.yaml"
+    done = CliRunner().invoke(program, ["doctor", "--cluster", str(file), "--party", "hospital"])
+    assert "profile simulation, 3 parties" in done.stdout
