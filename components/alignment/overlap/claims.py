@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
+from veilflow.components.alignment.anonymous.protocol_claims import compare_sends, ledger_line, ledger_sends
 from veilflow.components.alignment.spec import parse_rules
 from veilflow.components.claims import ALL, Artifact, Claims, Disclosure, NodeView, Protection, Send
 from veilflow.components.errors import ComponentError
-
-_ANY_SIZE = 1 << 36
-"""Bytes of one message whose rows are as many as a table's."""
 
 
 class OverlapClaims(Claims):
@@ -28,24 +26,13 @@ class OverlapClaims(Claims):
             Disclosure(
                 (ALL,), "row count, rows without an ID, duplicate rows, number of people", holders, kind="row_count"
             ),
-            Disclosure(
-                holders,
-                "in how many people the other's inputs of different runs differ",
-                holders,
-                "from keyed sketches, for the run ledger",
-                "row_count",
-            ),
+            ledger_line(holders),
         ]
 
     def sends(self, node: NodeView) -> list[Send]:
         holders = _holders(node) or (ALL,)
-        return [
-            Send("published", kind="document"),
-            Send("sent", holders, holders, "bytes", max_bytes=1 << 16),  # statements for the ledger
-            Send("sent", (ALL,), (ALL,), "array", "uint64", (None, None), max_bytes=_ANY_SIZE),  # table, masked halves
-            Send("sent", (ALL,), (ALL,), "array", "uint64", (1,)),  # masked noise
-            Send("sent", holders, (ALL,), "array", "uint32", (None, None), max_bytes=_ANY_SIZE),  # slots
-        ]
+        noise = Send("sent", holders, (ALL,), "array", "uint64", (1,), times=2)
+        return [*compare_sends(holders, node.parties), *ledger_sends(holders), noise]
 
     def protections(self, node: NodeView) -> list[Protection]:
         holders = _holders(node)
