@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from veilflow.components.devices.labels import SENT
 from veilflow.components.devices.pyu import publish, run_on, send_to
 
 
@@ -13,9 +14,9 @@ class DeviceParties:
         """``fn(*args)`` at ``party``; with ``returns=1`` a function that returns a tuple gives one value."""
         return run_on(party, fn, *args, returns=returns)
 
-    def send(self, party: str, value: Any) -> Any:
-        """``value``, opened to ``party`` alone."""
-        return send_to(party, value)
+    def send(self, party: str, value: Any, what: str = SENT) -> Any:
+        """``value``, opened to ``party`` alone; ``what`` is its label in the step's claims."""
+        return send_to(party, value, what)
 
     def publish(self, values: Any) -> Any:
         """The values behind a tree of device objects, at every party."""

@@ -47,7 +47,7 @@ def charge(ctx: Context, ids: Mapping[str, Any], rules: LedgerRules, enforce: st
     told = list(publish(own).values())  # nothing has left a holder before all have agreed
     for holder in ids:
         others = {
-            other: run_on(holder, book.enter_one, holder, other, send_to(holder, found), name)
+            other: run_on(holder, book.enter_one, holder, other, send_to(holder, found, "ledger_statement"), name)
             for other, found in statements.items()
             if other != holder
         }

@@ -62,17 +62,22 @@ def measure(call: Callable[..., Figures], folder: Path, rows: int, columns: int)
     return [result for name in found for result in _results(case, name, found)]
 
 
+_METRICS = (
+    ("wall time", "s", "seconds", 1.0, max),
+    ("processor time, all parties", "CPU s", "cpu", 1.0, sum),
+    ("sent, all parties", "MB", "bytes", 1e6, sum),
+    ("peak memory of a party", "GB", "peak", 1e9, max),
+)
+"""Metric, unit, figure of a party, what a unit is, and how the parties' figures become one."""
+
+
 def _results(case: str, name: str, found: dict[str, Figures]) -> list[Result]:
-    """Time, traffic and memory of one method, as ratios to RR22 (and time to ECDH where that ran)."""
+    """One method's figures as ratios to RR22, and its time to ECDH's where that ran."""
     results = []
-    for metric, unit, figure in (
-        ("wall time", "s", lambda each: max(party["seconds"] for party in each.values())),
-        ("processor time, all parties", "CPU s", lambda each: sum(party["cpu"] for party in each.values())),
-        ("sent, all parties", "MB", lambda each: sum(party["bytes"] for party in each.values()) / 1e6),
-        ("peak memory of a party", "GB", lambda each: max(party["peak"] for party in each.values()) / 1e9),
-    ):
-        value, base = figure(found[name]), figure(found[_BASELINE])
-        results.append(Result(f"{name}, {case}", metric, unit, value, _BASELINE, value / base))
-        if unit == "s" and "ECDH" in found and name not in ("ECDH", _BASELINE):
-            results.append(Result(f"{name}, {case}", metric, unit, value, "ECDH", value / figure(found["ECDH"])))
+    for metric, unit, key, scale, together in _METRICS:
+        values = {method: together(each[key] for each in figures.values()) / scale for method, figures in found.items()}
+        baselines = [_BASELINE, *(["ECDH"] if unit == "s" and "ECDH" in values and name != "ECDH" else [])]
+        for baseline in baselines:
+            ratio = values[name] / values[baseline]
+            results.append(Result(f"{name}, {case}", metric, unit, values[name], baseline, ratio))
     return results

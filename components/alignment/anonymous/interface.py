@@ -30,8 +30,8 @@ class Parties(Protocol):
     def run(self, party: str, fn: Callable[..., Any], *args: Any, returns: int = 1) -> Any:
         """``fn(*args)`` at ``party``; arguments are plain or live there. The result stays there."""
 
-    def send(self, party: str, value: At) -> At:
-        """``value``, opened to ``party`` and to nobody else."""
+    def send(self, party: str, value: At, what: str = "sent") -> At:
+        """``value``, opened to ``party`` and to nobody else; ``what`` is its label in the step's claims."""
 
     def publish(self, values: Any) -> Any:
         """The values behind a tree of `At`, at every party."""

@@ -12,7 +12,7 @@ STATEMENT = 1 << 16
 
 def ledger_sends(holders: tuple[str, ...]) -> list[Send]:
     """Of `devices.run_ledger`: one statement from each holder to each other."""
-    return [Send("sent", holders, holders, "bytes", max_bytes=STATEMENT)]
+    return [Send("ledger_statement", holders, holders, "bytes", max_bytes=STATEMENT, times=1)]
 
 
 def ledger_line(holders: tuple[str, ...]) -> Disclosure:
@@ -29,11 +29,18 @@ def ledger_line(holders: tuple[str, ...]) -> Disclosure:
 def compare_sends(holders: tuple[str, ...], parties: tuple[str, ...]) -> list[Send]:
     """Of `spu_compare`; the SPU's own messages do not pass here."""
     third = tuple(party for party in parties if party not in holders) or (ALL,)
-    numbers = Send("sent", (ALL,), (ALL,), "array", "uint64", (None, None), max_bytes=ANY_SIZE)
+
+    def numbers(what: str, sender: tuple[str, ...], to: tuple[str, ...], width: int | None = None) -> Send:
+        return Send(what, sender, to, "array", "uint64", (None, width), max_bytes=ANY_SIZE)
+
     return [
         PUBLISHED,
-        numbers,  # the masked table; masked halves, bits and products
-        Send("sent", holders, third, "array", "uint32", (None, 5), max_bytes=ANY_SIZE),  # slots
+        numbers("masked_table", holders, third),
+        Send("slots", holders, third, "array", "uint32", (None, 5), max_bytes=ANY_SIZE, times=1),
+        numbers("masked_half", (ALL,), (ALL,)),
+        numbers("masked_bit", holders, third, 1),
+        numbers("bit_product", (ALL,), (ALL,), 1),
+        numbers("product", (ALL,), (ALL,)),
         Send("opened", kind="bytes", max_bytes=1 << 12, times=1),  # one bit: whether enough people are common
     ]
 
@@ -41,17 +48,24 @@ def compare_sends(holders: tuple[str, ...], parties: tuple[str, ...]) -> list[Se
 def two_party_sends(holders: tuple[str, ...]) -> list[Send]:
     """Of `two_party`: everything between the two holders."""
 
-    def array(dtype: str, *shape: int | None) -> Send:
-        return Send("sent", holders, holders, "array", dtype, shape, max_bytes=ANY_SIZE)
+    def array(what: str, dtype: str, *shape: int | None, times: int | None = None) -> Send:
+        return Send(what, holders, holders, "array", dtype, shape, max_bytes=ANY_SIZE, times=times)
+
+    def few(what: str, size: int) -> Send:
+        return Send(what, holders, holders, "bytes", max_bytes=size, times=1)
 
     return [
         PUBLISHED,
-        Send("sent", holders, holders, "bytes", max_bytes=32),  # salt, session, the point of the base transfers
-        array("uint8", None, 32),  # blinded points
-        array("uint8", 128, 2, 32),  # points of the base transfers
-        array("uint8", 128, None),  # choices, masked
-        array("int64", None),  # positions in shuffled lists
-        array("uint64", None, None),  # masked rows, corrections of switches
+        few("salt", 16),
+        array("blinded", "uint8", None, 32, times=1),
+        array("blinded_twice", "uint8", None, 32, times=1),
+        array("positions", "int64", None, times=1),
+        array("transfer_points", "uint8", 128, 2, 32, times=1),
+        few("transfer_answer", 32),
+        few("transfer_session", 16),
+        array("masked_rows", "uint64", None, None, times=1),
+        array("choices", "uint8", 128, None),
+        array("corrections", "uint64", None, None),
     ]
 
 

@@ -12,12 +12,14 @@ from veilflow.components.alignment.anonymous.protocol_claims import (
 )
 from veilflow.components.alignment.anonymous_psi.roster import choose_coordinator
 from veilflow.components.alignment.spec import parse_rules
-from veilflow.components.claims import ALL, Artifact, Claims, Disclosure, NodeView, Protection, Send
+from veilflow.components.claims import ALL, PUBLISHED, Artifact, Claims, Disclosure, NodeView, Protection, Send
 from veilflow.components.errors import ComponentError
 
 _COORDINATOR, _COMPARE, _TWO_PARTY = "coordinator", "spu_compare", "two_party"
 _ANY_SIZE = 1 << 36
 """Bytes of one message whose rows are as many as a table's."""
+_BLOCK = 1 << 22
+"""Bytes of one block (`coordinator.protocol.BLOCK_WORDS`)."""
 
 
 class AnonymousPsiClaims(Claims):
@@ -62,12 +64,12 @@ class AnonymousPsiClaims(Claims):
             return [*two_party_sends(holders), *ledger_sends(holders)]
         return [
             *ledger_sends(holders),
-            Send("published", kind="document"),
-            Send("sent", holders[:1], holders[1:] or (ALL,), "bytes", max_bytes=64),  # the wrapped group key
-            Send("sent", holders, coordinator, "array", "uint64", (None, 2), max_bytes=_ANY_SIZE),  # pseudonyms
-            Send("sent", holders, (ALL,), "array", "uint64", (None, None), max_bytes=_ANY_SIZE),  # masked rows
-            Send("sent", coordinator, (ALL,), "array", "uint32", (None,), max_bytes=_ANY_SIZE),  # positions
-            Send("sent", (ALL,), (ALL,), "array", "uint64", (None, None), max_bytes=_ANY_SIZE),  # masked halves
+            PUBLISHED,
+            Send("group_key", holders[:1], holders[1:] or (ALL,), "bytes", max_bytes=64, times=1),
+            Send("pseudonyms", holders, coordinator, "array", "uint64", (None, 2), max_bytes=_ANY_SIZE, times=1),
+            Send("masked_rows", holders, (ALL,), "array", "uint64", (None, None), max_bytes=_BLOCK),
+            Send("positions", coordinator, (ALL,), "array", "uint32", (None,), max_bytes=_ANY_SIZE, times=len(holders)),
+            Send("masked_half", (ALL,), (ALL,), "array", "uint64", (None, None), max_bytes=_BLOCK),
         ]
 
     def protections(self, node: NodeView) -> list[Protection]:

@@ -31,7 +31,7 @@ class OverlapClaims(Claims):
 
     def sends(self, node: NodeView) -> list[Send]:
         holders = _holders(node) or (ALL,)
-        noise = Send("sent", holders, (ALL,), "array", "uint64", (1,), times=2)
+        noise = Send("masked_noise", holders, (ALL,), "array", "uint64", (1,), times=1)
         return [*compare_sends(holders, node.parties), *ledger_sends(holders), noise]
 
     def protections(self, node: NodeView) -> list[Protection]:

@@ -31,9 +31,18 @@ from veilflow.components.alignment.anonymous.resharing import merge, place
 from veilflow.components.alignment.anonymous.routing import Route, require_possible, route
 
 BLOCK_WORDS = 1 << 19
-"""Ring elements of one message."""
+"""Ring elements of one message of masked rows or halves, at most; columns of all holders together must be fewer."""
 WINDOW = 24
 """Blocks on their way before the parties wait for each other."""
+
+GROUP_KEY, PSEUDONYMS, MASKED_ROWS, POSITIONS, MASKED_HALF = (
+    "group_key",
+    "pseudonyms",
+    "masked_rows",
+    "positions",
+    "masked_half",
+)
+"""Labels of what is sent, for the claims."""
 
 _ROWS, _MEMBER, _CARRY, _COMPONENT = "rows", "member", "carry", "component"
 """Uses of a pair's secret: one key per use and owner."""
@@ -117,7 +126,7 @@ class _Run:
         group, *sealed = self._parties.run(leader, wrap, self._rings[leader], returns=1 + len(others))
         found = {leader: group}
         for member, message in zip(others, sealed, strict=True):
-            here = self._parties.send(member, message)
+            here = self._parties.send(member, message, GROUP_KEY)
             found[member] = self._parties.run(member, keys.unwrap_group_key, self._rings[member], leader, here)
         return found
 
@@ -136,7 +145,7 @@ class _Run:
             party: self._parties.run(party, shuffle, party, holdings[party], group[party], returns=2)
             for party in plan.holders
         }
-        lists = [self._parties.send(plan.coordinator, found[party][0]) for party in plan.holders]
+        lists = [self._parties.send(plan.coordinator, found[party][0], PSEUDONYMS) for party in plan.holders]
 
         def match(*pseudonyms: np.ndarray) -> coordinator.Matches:
             matches = coordinator.match(pseudonyms, plan.hide_count, plan.minimum)
@@ -165,7 +174,7 @@ class _Run:
                 if number < len(cuts[owner]):
                     here = (holdings[owner], orders[owner], self._rings[owner])
                     block = self._parties.run(owner, mask, *here, *cuts[owner][number])
-                    pending[owner].append(self._parties.send(self._routes[owner].helper, block))
+                    pending[owner].append(self._parties.send(self._routes[owner].helper, block, MASKED_ROWS))
             if number % WINDOW == WINDOW - 1:
                 self.wait([(self._routes[owner].helper, pending[owner][-1]) for owner in owners])
         return {
@@ -187,7 +196,8 @@ class _Run:
             if not width:
                 continue
             chosen = self._parties.run(plan.coordinator, lambda m, at=number: m.positions[at], self._matches)
-            found.append(_Group(way, first, width, masked[owner], self._parties.send(way.helper, chosen)))
+            places = self._parties.send(way.helper, chosen, POSITIONS)
+            found.append(_Group(way, first, width, masked[owner], places))
             first += width
         if plan.hide_count != NOT_HIDDEN:
             found.append(_Group(self._routes[MASK.owner], first, 1, None, None))
@@ -235,7 +245,7 @@ class _Run:
 
         helper = run(way.helper, pick, self._rings[way.helper], group.masked, group.places)
         carrier = run(at, mask, self._rings[at], self._matches)
-        return helper, self._parties.send(way.carrier, carrier) if anew else carrier
+        return helper, self._parties.send(way.carrier, carrier, MASKED_HALF) if anew else carrier
 
     def _open(
         self,
@@ -262,7 +272,10 @@ class _Run:
 
         mine, kept = run(helper, conceal, self._rings[helper], at_helper, returns=2)
         other, held = run(carrier, conceal, self._rings[carrier], at_carrier, returns=2)
-        received = {helper: self._parties.send(helper, other), carrier: self._parties.send(carrier, mine)}
+        received = {
+            helper: self._parties.send(helper, other, MASKED_HALF),
+            carrier: self._parties.send(carrier, mine, MASKED_HALF),
+        }
         for party, peer, own, stream in ((helper, carrier, mine, kept), (carrier, helper, other, held)):
             pieces[party].append((group.first, place(ranks, party, third), (stream,)))
             pieces[party].append((group.first, place(ranks, party, peer), (own, received[party])))

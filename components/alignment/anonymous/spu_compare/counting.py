@@ -58,7 +58,7 @@ def _add_private(run: Comparison, total: Mapping[str, At], owner: str, number: A
     return {
         owner: place(owner, add, total[owner], owner, [second, first], message, known),
         first: place(first, add, total[first], first, [owner], place(first, expand, rings[first])),
-        second: place(second, add, total[second], second, [owner], run.parties.send(second, message)),
+        second: place(second, add, total[second], second, [owner], run.parties.send(second, message, "masked_noise")),
     }
 
 

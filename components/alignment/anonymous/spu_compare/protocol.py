@@ -149,9 +149,9 @@ class Comparison:
 
         table = run(teller, fill, holdings[teller], self.rings[teller], returns=sparse_table.PARTS)
         self._asked, slots = run(asker, ask, holdings[asker], self.rings[asker], returns=2)
-        questions = send(helper, slots)
+        questions = send(helper, slots, "slots")
         for number, part in enumerate(table):
-            self._found = run(helper, steps.answer, self._found, send(helper, part), questions, number)
+            self._found = run(helper, steps.answer, self._found, send(helper, part, "masked_table"), questions, number)
 
     def blocks(self) -> Iterator[tuple[int, int]]:
         """(start, stop) of consecutive blocks of rows."""
@@ -215,8 +215,8 @@ class Comparison:
         one, kept = run(asker, at_asker, self.rings[asker], self._asked, returns=2)
         other, held = run(helper, at_helper, self.rings[helper], self._found, returns=2)
         return {
-            asker: run(asker, join, one, send(asker, other), kept, helper),
-            helper: run(helper, join, other, send(helper, one), held, asker),
+            asker: run(asker, join, one, send(asker, other, "masked_half"), kept, helper),
+            helper: run(helper, join, other, send(helper, one, "masked_half"), held, asker),
             teller: run(teller, at_teller, self.rings[teller]),
         }
 
@@ -252,10 +252,10 @@ class Comparison:
         message, summands = run(teller, at_teller, self.rings[teller], bits[teller], returns=2)
         pair = {
             party: run(party, multiply, self.rings[party], bits[party], summand, party, peer, returns=4)
-            for party, peer, summand in ((asker, helper, None), (helper, asker, send(helper, message)))
+            for party, peer, summand in ((asker, helper, None), (helper, asker, send(helper, message, "masked_bit")))
         }
         found = {
-            party: run(party, finish, pair[party][0], send(party, pair[peer][0]), *pair[party][1:], peer)
+            party: run(party, finish, pair[party][0], send(party, pair[peer][0], "bit_product"), *pair[party][1:], peer)
             for party, peer in ((asker, helper), (helper, asker))
         }
         return {**found, teller: run(teller, finish_teller, self.rings[teller], summands)}
@@ -279,7 +279,7 @@ class Comparison:
                 party,
                 replicated.product_shares,
                 own[party],
-                send(party, own[replicated.follower(ranks, party)]),
+                send(party, own[replicated.follower(ranks, party)], "product"),
                 ranks,
                 party,
             )

@@ -111,14 +111,15 @@ def _match(
         return found
 
     salt = parties.run(first, matching.new_salt)
-    salts = {first: salt, second: parties.send(second, salt)}
+    salts = {first: salt, second: parties.send(second, salt, "salt")}
     lists = {party: parties.run(party, listed, party, holdings[party], salts[party]) for party in plan.holders}
     blinded = {party: parties.run(party, matching.blinded, lists[party]) for party in plan.holders}
-    at_second, at_first = parties.send(second, blinded[first]), parties.send(first, blinded[second])
+    at_second = parties.send(second, blinded[first], "blinded")
+    at_first = parties.send(first, blinded[second], "blinded")
     doubled, order = parties.run(second, matching.blind_again, lists[second], at_second, returns=2)
-    shuffled = parties.send(first, doubled)
+    shuffled = parties.send(first, doubled, "blinded_twice")
     own, theirs = parties.run(first, matching.find_common, lists[first], shuffled, at_first, returns=2)
-    in_first = parties.run(second, np.take, order, parties.send(second, own))
+    in_first = parties.run(second, np.take, order, parties.send(second, own, "positions"))
     rows: int = parties.publish(parties.run(first, len, theirs))
     return lists, {first: theirs, second: in_first}, rows
 
@@ -161,20 +162,26 @@ class _Way:
         run, send = self._parties.run, self._parties.send
         self.strides = network.strides(switching.levels(rows))
         owner, points, session = run(self.owner, _start_base, returns=3)
-        chooser, point = run(self.chooser, _answer_base, send(self.chooser, points), returns=2)
+        chooser, point = run(self.chooser, _answer_base, send(self.chooser, points, "transfer_points"), returns=2)
         self._at_owner, masked = run(
-            self.owner, _start_owner, owner, session, send(self.owner, point), listed, returns=2
+            self.owner, _start_owner, owner, session, send(self.owner, point, "transfer_answer"), listed, returns=2
         )
         self._at_chooser = run(
-            self.chooser, _start_chooser, chooser, send(self.chooser, session), chosen, send(self.chooser, masked), rows
+            self.chooser,
+            _start_chooser,
+            chooser,
+            send(self.chooser, session, "transfer_session"),
+            chosen,
+            send(self.chooser, masked, "masked_rows"),
+            rows,
         )
 
     def layer(self, number: int) -> None:
         run, send, stride = self._parties.run, self._parties.send, self.strides[number]
         self._at_chooser, message = run(self.chooser, _choose, self._at_chooser, number, returns=2)
-        message = send(self.owner, message)
+        message = send(self.owner, message, "choices")
         self._at_owner, found = run(self.owner, _owner_layer, self._at_owner, number, stride, message, returns=2)
-        found = send(self.chooser, found)
+        found = send(self.chooser, found, "corrections")
         self._at_chooser = run(self.chooser, _chooser_layer, self._at_chooser, number, stride, found)
 
     def shares(self, rows: int) -> dict[str, At]:

@@ -27,6 +27,8 @@ class Recorder:
     """`interface.Parties` in one process."""
 
     views: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    labels: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """Of the messages in `views`."""
     published: list[Any] = field(default_factory=list)
     notes: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     local: dict[str, list[tuple[str, Any]]] = field(default_factory=lambda: defaultdict(list))
@@ -41,10 +43,11 @@ class Recorder:
         assert len(found) == returns
         return [Local(party, each) for each in found]
 
-    def send(self, party, value):
+    def send(self, party, value, what="sent"):
         assert isinstance(value, Local)
         if value.party != party:
             self.views[party].append((value.party, value.value))
+            self.labels[party].append(what)
         return Local(party, value.value)
 
     def publish(self, values):

@@ -108,6 +108,7 @@ def test_skewed_sizes_and_extreme_overlaps(sizes):
 
 def test_blocks_and_waiting_change_nothing(monkeypatch):
     monkeypatch.setattr(protocol, "BLOCK_WORDS", 16)
+    monkeypatch.setattr(protocol, "WINDOW", 3)
     people = {"a": [f"p{i}" for i in range(90)], "b": [f"p{i}" for i in range(30, 100)]}
     tables = {party: (ids, table(ids, 3, at)) for at, (party, ids) in enumerate(people.items())}
     recorder, shared = run(tables, ("a", "b", "c"), "c", ABY3, hide_count=ROUNDED)

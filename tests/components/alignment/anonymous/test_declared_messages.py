@@ -31,8 +31,12 @@ def test_every_message_of_the_protocol_is_declared():
     protocol.align(recorder, at_holders(holdings), plan, recorder.note)
     sends = AnonymousPsiClaims().sends(VIEW)
     for receiver, messages in recorder.views.items():
-        for sender, value in messages:
-            assert any(_fits(send, sender, receiver, value) for send in sends), (sender, receiver, np.shape(value))
+        for (sender, value), label in zip(messages, recorder.labels[receiver], strict=True):
+            fitting = [send for send in sends if send.what == label]
+            assert any(_fits(send, sender, receiver, value) for send in fitting), (sender, receiver, label)
+        for send in sends:
+            if isinstance(send.times, int):
+                assert recorder.labels[receiver].count(send.what) <= send.times * len(plan.holders)
     fired = {(name, party) for party, name, _ in recorder.notes}
     for protection in AnonymousPsiClaims().protections(VIEW):
         if protection.name != "run_ledger":  # the component charges it, before the protocol starts
@@ -62,8 +66,12 @@ def require_declared(recorder, params):
     view = NodeView("align", VIEW.parties, params, VIEW.inputs)
     sends = AnonymousPsiClaims().sends(view)
     for receiver, messages in recorder.views.items():
-        for sender, value in messages:
-            assert any(_fits(send, sender, receiver, value) for send in sends), (sender, receiver, np.shape(value))
+        for (sender, value), label in zip(messages, recorder.labels[receiver], strict=True):
+            fitting = [send for send in sends if send.what == label]
+            assert any(_fits(send, sender, receiver, value) for send in fitting), (sender, receiver, label)
+        for send in sends:
+            if isinstance(send.times, int):
+                assert recorder.labels[receiver].count(send.what) <= send.times
     assert not any(send.kind == "anything" for send in sends)
     fired = {(name, party) for party, name, _ in recorder.notes}
     for protection in AnonymousPsiClaims().protections(view):
