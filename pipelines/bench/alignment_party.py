@@ -11,14 +11,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from veilflow.components.alignment.anonymous.interface import NOT_HIDDEN, AlignmentPlan, Column, Holding, protocol
+from veilflow.components.alignment.anonymous.interface import (
+    CHEETAH,
+    NOT_HIDDEN,
+    AlignmentPlan,
+    Column,
+    Holding,
+    protocol,
+)
 from veilflow.components.alignment.anonymous.people import hold
 from veilflow.components.alignment.spec import parse_rules
 from veilflow.components.devices.link import pair_link, pair_route
 from veilflow.components.devices.parties import DeviceParties
 from veilflow.components.devices.psi import join_files
 from veilflow.components.devices.pyu import publish, run_on
+from veilflow.components.devices.secret import SecretMachine
+from veilflow.components.devices.secret_table import SpuFacts
 from veilflow.components.devices.spu_facts import spu_facts
+from veilflow.components.devices.spu_parties import SpuParties
 from veilflow.pipelines.party.traffic import TrafficMeter
 
 HOLDERS = ("hospital", "insurer")
@@ -39,11 +49,13 @@ def write_tables(ctx: Any, folder: str, rows: int, columns: int) -> dict[str, An
     return {"rows": None}
 
 
-def ours(ctx: Any, folder: str, columns: int) -> dict[str, Any]:
-    """From CSV files to shares in files at all parties of the SPU."""
+def ours(ctx: Any, folder: str, columns: int, method: str = "coordinator") -> dict[str, Any]:
+    """From CSV files to shares in files at all parties of the SPU; ``columns`` of each table, which may be none."""
     from veilflow.components.devices.secret_table import SecretColumn, write_secret_table
 
-    facts = spu_facts(ctx)
+    # Two holders alone have shares for a two-party SPU; it need not be there to make them.
+    facts = SpuFacts(CHEETAH, HOLDERS) if method == "two_party" else spu_facts(ctx)
+    at = SpuParties(SecretMachine(ctx.make_spu())) if method == "spu_compare" else DeviceParties()
     names = {party: [f"{party}{at}" for at in range(columns)] for party in HOLDERS}
 
     def read(party: str) -> tuple[Holding, int]:
@@ -63,14 +75,15 @@ def ours(ctx: Any, folder: str, columns: int) -> dict[str, Any]:
             hide_count=NOT_HIDDEN,
         )
         holdings = {party: pair[0] for party, pair in found.items()}
-        shared = protocol("coordinator")(DeviceParties(), holdings, plan, lambda *_, **__: None)
+        shared = protocol(method)(at, holdings, plan, lambda *_, **__: None)
         described = [SecretColumn(column.name, column.owner, column.kind) for column in shared.columns]
         write_secret_table(
             ctx, SimpleNamespace(uri="bench/shares", data=None), dict(shared.parts), described, shared.rows, facts
         )
         return shared.rows
 
-    return _measured(ctx, align)
+    found = _measured(ctx, align)
+    return {**found, "rows": None} if method == "spu_compare" else found  # padded: as many rows as a table has
 
 
 def library(ctx: Any, folder: str, name: str) -> dict[str, Any]:

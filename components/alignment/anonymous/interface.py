@@ -120,6 +120,8 @@ Align = Callable[[Parties, Mapping[str, At], AlignmentPlan, Note], Shared]
 
 PROTOCOLS: Mapping[str, str] = {
     "coordinator": "veilflow.components.alignment.anonymous.coordinator.protocol:align",
+    "spu_compare": "veilflow.components.alignment.anonymous.spu_compare.protocol:align",
+    "two_party": "veilflow.components.alignment.anonymous.two_party.protocol:align",
 }
 """Name -> where its `Align` function is."""
 

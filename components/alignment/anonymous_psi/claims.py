@@ -3,12 +3,19 @@
 from collections.abc import Sequence
 
 from veilflow.components.alignment.anonymous.interface import FULL, NOT_HIDDEN, ROUNDED
+from veilflow.components.alignment.anonymous.protocol_claims import (
+    compare_sends,
+    ledger_line,
+    ledger_sends,
+    protections,
+    two_party_sends,
+)
 from veilflow.components.alignment.anonymous_psi.roster import choose_coordinator
 from veilflow.components.alignment.spec import parse_rules
 from veilflow.components.claims import ALL, PUBLISHED, Artifact, Claims, Disclosure, NodeView, Protection, Send
 from veilflow.components.errors import ComponentError
 
-_COORDINATOR = "coordinator"
+_COORDINATOR, _COMPARE, _TWO_PARTY = "coordinator", "spu_compare", "two_party"
 _ANY_SIZE = 1 << 36
 """Bytes of one message whose rows are as many as a table's."""
 _BLOCK = 1 << 22
@@ -45,15 +52,18 @@ class AnonymousPsiClaims(Claims):
             ),
             *_count(node, holders),
         ]
-        if node.params.get("protocol", _COORDINATOR) == _COORDINATOR:
+        if _protocol(node) == _COORDINATOR:
             lines.append(_coordinator_line(node, holders))
-        return lines
+        return [*lines, ledger_line(holders)]
 
     def sends(self, node: NodeView) -> list[Send]:
-        if node.params.get("protocol", _COORDINATOR) != _COORDINATOR:
-            return [Send("anything", kind="anything")]
         holders, coordinator = _holders(node) or (ALL,), _coordinator(node) or (ALL,)
+        if _protocol(node) == _COMPARE:
+            return [*compare_sends(holders, node.parties), *ledger_sends(holders)]
+        if _protocol(node) == _TWO_PARTY:
+            return [*two_party_sends(holders), *ledger_sends(holders)]
         return [
+            *ledger_sends(holders),
             PUBLISHED,
             Send("group_key", holders[:1], holders[1:] or (ALL,), "bytes", max_bytes=64, times=1),
             Send("pseudonyms", holders, coordinator, "array", "uint64", (None, 2), max_bytes=_ANY_SIZE, times=1),
@@ -63,10 +73,11 @@ class AnonymousPsiClaims(Claims):
         ]
 
     def protections(self, node: NodeView) -> list[Protection]:
-        if node.params.get("protocol", _COORDINATOR) != _COORDINATOR:
-            return []
         holders, coordinator = _holders(node), _coordinator(node)
+        if _protocol(node) != _COORDINATOR:
+            return protections(_protocol(node), holders, _hidden(node) != NOT_HIDDEN)
         found = [
+            Protection("run_ledger", holders),
             Protection("key_agreement", holders + coordinator, {"curve": "X25519"}),
             Protection("shuffle", holders + coordinator),
             Protection("re_mask", coordinator),
@@ -87,7 +98,9 @@ class AnonymousPsiClaims(Claims):
             found.append(f"{' and '.join(labels)} both hold a label, and a joint table has one: read one without it.")
         try:
             parse_rules(_strings(node.params.get("normalise")))
-            if holders and node.params.get("protocol", _COORDINATOR) == _COORDINATOR:
+            if len(holders) > 2 and _protocol(node) != _COORDINATOR:
+                found.append(f"{_protocol(node)} aligns two holders, not {len(holders)}; use protocol coordinator.")
+            if holders and _protocol(node) == _COORDINATOR:
                 choose_coordinator(str(node.params.get("coordinator") or ""), holders, node.parties)
         except ComponentError as problem:
             found.append(str(problem))
@@ -96,6 +109,11 @@ class AnonymousPsiClaims(Claims):
 
 def _count(node: NodeView, holders: tuple[str, ...]) -> list[Disclosure]:
     repeated = "repeated runs on changed tables tell who: each difference of two counts is about few people"
+    if _protocol(node) == _COMPARE:
+        return []
+    if _hidden(node) != NOT_HIDDEN and _protocol(node) == _TWO_PARTY:
+        private = f"{node.params.get('epsilon')}-differentially private for one person's presence, in each run"
+        return [Disclosure(holders, "how many people are common, with noise", holders, private, "overlap_count")]
     if _hidden(node) == NOT_HIDDEN:
         return [Disclosure((ALL,), "how many people are common", holders, repeated, "overlap_count")]
     if _hidden(node) == ROUNDED:
@@ -115,6 +133,10 @@ def _coordinator_line(node: NodeView, holders: tuple[str, ...]) -> Disclosure:
         "from keyed pseudonyms in private orders; together with a holder it would learn who",
         "overlap_count",
     )
+
+
+def _protocol(node: NodeView) -> str:
+    return str(node.params.get("protocol") or _COORDINATOR)
 
 
 def _hidden(node: NodeView) -> str:

@@ -35,14 +35,18 @@ from veilflow.components.alignment.anonymous.interface import (
 )
 from veilflow.components.alignment.anonymous.people import hold
 from veilflow.components.alignment.anonymous_psi.roster import Roster, Schema, choose_coordinator, make_roster
+from veilflow.components.alignment.ledger.rules import LedgerRules
 from veilflow.components.alignment.spec import DUPLICATES, parse_rules
 from veilflow.components.devices.events import progress, receipt
 from veilflow.components.devices.parties import DeviceParties
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.report import ReportBuilder
+from veilflow.components.devices.run_ledger import charge
 from veilflow.components.devices.schemas import names_of_kind
+from veilflow.components.devices.secret import SecretMachine
 from veilflow.components.devices.secret_table import SECRET_TABLE_KIND, SecretColumn, SpuFacts, write_secret_table
 from veilflow.components.devices.spu_facts import spu_facts
+from veilflow.components.devices.spu_parties import SpuParties
 from veilflow.components.devices.tables import read_arrow
 from veilflow.components.errors import ComponentError
 
@@ -57,7 +61,9 @@ class AnonymousPsi(Component):
     """
 
     protocol: str = Field.attr(
-        desc="coordinator: linear time, a third party without data joins pseudonyms and learns how many match.",
+        desc="coordinator: linear time, a third party without data joins pseudonyms and learns how many match. "
+        "spu_compare: compared inside an ABY3 SPU, nobody learns how many; the table is as long as the smaller set. "
+        "two_party: no third party, shares for a CHEETAH SPU of the two holders; slower.",
         default="coordinator",
         choices=list(PROTOCOLS),
     )
@@ -66,9 +72,15 @@ class AnonymousPsi(Component):
     )
     hide_count: str = Field.attr(
         desc="Who learns how many people are common: no = all parties; rounded = holders to three binary digits; "
-        "full = holders nothing. Hidden counts bring padding rows and a secret column that says which rows count.",
+        "full = holders nothing. Hidden counts bring padding rows and a secret column that says which rows count. "
+        "spu_compare always hides it from all; two_party hides it by noise, see epsilon.",
         default=ROUNDED,
         choices=list(HIDE_COUNT),
+    )
+    epsilon: float = Field.attr(
+        desc="two_party with a hidden count: privacy loss of one run for one person's presence.",
+        default=0.5,
+        bound_limit=Interval.open(0.0, None),
     )
     minimum: int = Field.attr(
         desc="Fewer common people than this end the run, and all learn that they are fewer.",
@@ -88,6 +100,21 @@ class AnonymousPsi(Component):
     id: list[str] = Field.attr(
         desc="ID columns as party:column, in the same order at every holder; left out, those of the tables.", default=[]
     )
+    ledger_minimum: int = Field.attr(desc="Run ledger: fewest people in a table.", default=LedgerRules.minimum)
+    ledger_change: float = Field.attr(
+        desc="Run ledger: share of its people in which a table must differ from an earlier run's, or be the same.",
+        default=LedgerRules.change,
+    )
+    ledger_inputs: int = Field.attr(
+        desc="Run ledger: different tables that may meet the same partner in ledger_days.", default=LedgerRules.inputs
+    )
+    ledger_runs: int = Field.attr(desc="Run ledger: runs with the same partner per day.", default=LedgerRules.runs)
+    ledger_days: int = Field.attr(desc="Run ledger: how long runs are remembered.", default=LedgerRules.days)
+    ledger_enforce: str = Field.attr(
+        desc="production: in a simulation broken ledger rules are only told; always: they end the run there, too.",
+        default="production",
+        choices=["production", "always"],
+    )
     table: Output = Field.output(desc="Shares of the common people's rows.", types=[SECRET_TABLE_KIND])
     report: Output = Field.output(desc="Counts per holder, and rows of the result.", types=[DistDataType.REPORT])
     tables: list[Input] = Field.input(
@@ -101,10 +128,12 @@ class AnonymousPsi(Component):
         holdings, counts = self._hold(ctx, parts, roster)
         progress(ctx, 0.2, step="IDs normalised")
         plan = self._plan(ctx, roster, counts, facts)
-        shared = protocol(self.protocol)(DeviceParties(), holdings, plan, _note(ctx))
+        told = self._charge(ctx, holdings)
+        parties = SpuParties(SecretMachine(ctx.make_spu())) if self.protocol == "spu_compare" else DeviceParties()
+        shared = protocol(self.protocol)(parties, holdings, plan, _note(ctx))
         columns = [SecretColumn(column.name, column.owner, column.kind) for column in shared.columns]
         write_secret_table(ctx, self.table, dict(shared.parts), columns, shared.rows, facts)
-        self._report(counts, shared)
+        self._report(counts, shared, told)
         progress(ctx, 1.0, step="done", rows=shared.rows)
 
     def _hold(
@@ -140,9 +169,18 @@ class AnonymousPsi(Component):
             coordinator=coordinator,
             hide_count=self.hide_count,
             minimum=self.minimum,
+            settings={"epsilon": float(self.epsilon)},
         )
 
-    def _report(self, counts: dict[str, dict[str, int]], shared: Shared) -> None:
+    def _charge(self, ctx: Context, holdings: dict[str, PYUObject]) -> list[str]:
+        """Enter the run in every holder's ledger, before anything about its people is sent."""
+        rules = LedgerRules(
+            self.ledger_minimum, float(self.ledger_change), self.ledger_inputs, self.ledger_runs, self.ledger_days
+        )
+        ids = {party: run_on(party, lambda held: held.ids, holding) for party, holding in holdings.items()}
+        return charge(ctx, ids, rules, self.ledger_enforce)
+
+    def _report(self, counts: dict[str, dict[str, int]], shared: Shared, told: list[str]) -> None:
         report = ReportBuilder("anonymous_psi", "Who takes part, and how many rows came out.")
         summary: dict[str, str | int] = {"protocol": self.protocol, "rows": shared.rows, "hide_count": self.hide_count}
         if shared.matched is not None:
@@ -151,6 +189,8 @@ class AnonymousPsi(Component):
         columns: dict[str, list[str | int]] = {"party": list(counts)}
         columns |= {name: [found[name] for found in counts.values()] for name in _COUNTS}
         report.table("parties", columns, "missing: rows without a complete ID; duplicates: rows dropped.")
+        if told:
+            report.table("ledger", {"broken": told}, "Told in this simulation; these would end a production run.")
         report.write(self.report)
 
 

@@ -12,7 +12,8 @@ from veilflow.pipelines.bench import alignment
 def test_all_methods_find_the_same_people_and_are_compared_with_rr22(veilflow_cluster: Any, tmp_path: Path) -> None:
     results = alignment.measure(veilflow_cluster._simulation.call, tmp_path, 3000, 3)
     methods = {each.case.split(", 3000")[0] for each in results}
-    assert methods == {"anonymous, coordinator", "RR22", "KKRT", "ECDH"}
+    ours = {"coordinator", "spu_compare", "spu_compare, IDs only", "two_party"}
+    assert methods == {f"anonymous, {name}" for name in ours} | {"RR22", "KKRT", "ECDH"}
     times = {each.case.split(", 3000")[0]: each.value for each in results if each.metric == "wall time"}
     for each in results:
         assert each.value > 0

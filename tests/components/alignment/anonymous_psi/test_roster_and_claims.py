@@ -81,7 +81,7 @@ def test_holders_learn_the_count_only_as_asked_for(hide_count, all_learn):
 def test_protections_name_the_coordinator_and_the_padding():
     claims = AnonymousPsiClaims()
     names = [protection.name for protection in claims.protections(view(hide_count="rounded"))]
-    assert names == ["key_agreement", "shuffle", "re_mask", "minimum_overlap", "count_padding"]
+    assert names == ["run_ledger", "key_agreement", "shuffle", "re_mask", "minimum_overlap", "count_padding"]
     assert "count_padding" not in [each.name for each in claims.protections(view(hide_count="no"))]
 
 
