@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -50,8 +51,6 @@ def write_tables(ctx: Any, folder: str, rows: int, columns: int) -> dict[str, An
 
 def ours(ctx: Any, folder: str, columns: int, method: str = "coordinator") -> dict[str, Any]:
     """From CSV files to shares in files at all parties of the SPU; ``columns`` of each table, which may be none."""
-    from secretflow.component.core import Output
-
     from veilflow.components.devices.secret_table import SecretColumn, write_secret_table
 
     # Two holders alone have shares for a two-party SPU; it need not be there to make them.
@@ -78,7 +77,9 @@ def ours(ctx: Any, folder: str, columns: int, method: str = "coordinator") -> di
         holdings = {party: pair[0] for party, pair in found.items()}
         shared = protocol(method)(at, holdings, plan, lambda *_, **__: None)
         described = [SecretColumn(column.name, column.owner, column.kind) for column in shared.columns]
-        write_secret_table(ctx, Output(uri="bench/shares"), dict(shared.parts), described, shared.rows, facts)
+        write_secret_table(
+            ctx, SimpleNamespace(uri="bench/shares", data=None), dict(shared.parts), described, shared.rows, facts
+        )
         return shared.rows
 
     found = _measured(ctx, align)
@@ -107,8 +108,14 @@ def _join(link: Any, folder: str, party: str, name: str) -> int:
 
 def _measured(ctx: Any, work: Callable[[], int]) -> dict[str, Any]:
     """``work`` between two meetings of all parties."""
+
+    def work_and_meet() -> int:
+        rows = work()
+        _meet(ctx)
+        return rows
+
     _meet(ctx)
-    return _measured_here(lambda: (work(), _meet(ctx))[0])
+    return _measured_here(work_and_meet)
 
 
 def _measured_here(work: Callable[[], int]) -> dict[str, Any]:

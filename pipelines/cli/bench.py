@@ -13,6 +13,7 @@ BENCHES = {
     "overhead": "ten empty steps, three parties, from a cold start",
     "split": "split learning against centralised JAX training",
     "secret_train": "logistic regression inside the SPU against SecretFlow's own trainers",
+    "wire": "TLS, signatures and egress check against the bare link",
 }
 """Name -> what it measures; each is a module of `veilflow.pipelines.bench` with ``run(rows)``."""
 

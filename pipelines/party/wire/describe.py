@@ -19,6 +19,7 @@ _DEVICE_TYPES = {
     "StringArray",
     "Visibility",
 }
+_SMALL = 1 << 20
 _FAILURES = {"Failed", "RemoteFailure"}
 
 
@@ -73,6 +74,8 @@ def is_finite(value: Any) -> bool:
 def _finite(array: np.ndarray) -> bool:
     if array.dtype.kind not in "fc" or not array.size:
         return True
+    if array.nbytes <= _SMALL:
+        return bool(np.isfinite(array).all())
     with np.errstate(over="ignore", invalid="ignore"):
         total = array.sum()  # one pass without a copy; only a total that is not finite needs a closer look
     return bool(np.isfinite(total)) or bool(np.isfinite(array).all())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from veilflow.components.alignment.anonymous.interface import FULL, NOT_HIDDEN
-from veilflow.components.alignment.anonymous.permutation import random_order
+from veilflow.components.alignment.anonymous.permutation import random_order, sorted_with_places
 from veilflow.components.errors import ComponentError
 
 
@@ -80,20 +80,24 @@ def join(pseudonyms: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def _join_two(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of equal rows, by sorting the first halves; the second halves are compared where the first agree."""
-    first, second = np.argsort(one[:, 0]), np.argsort(other[:, 0])
-    keys, wanted = one[first, 0], other[second, 0]
-    if (keys[1:] == keys[:-1]).any():
-        return _join_exactly(one, other)
+    """Positions of equal rows. Sorting looks at the upper bits of the first halves only; what agrees there is compared
+    as a whole, and where rows of ``one`` agree there among themselves, those few are joined by hand."""
+    bits = max(1, len(one), len(other)).bit_length()
+    keys, first = sorted_with_places(one[:, 0], bits)
+    wanted, second = sorted_with_places(other[:, 0], bits)
     at = np.minimum(np.searchsorted(keys, wanted), max(0, len(keys) - 1))
     hit = keys[at] == wanted if len(keys) else np.zeros(len(wanted), bool)
     here, there = first[at[hit]], second[hit]
-    same = one[here, 1] == other[there, 1]
-    return here[same], there[same]
+    same = (one[here, 0] == other[there, 0]) & (one[here, 1] == other[there, 1])
+    repeated = np.unique(keys[1:][keys[1:] == keys[:-1]])
+    if not len(repeated) or same.all():
+        return here[same], there[same]
+    ambiguous, missed = first[np.isin(keys, repeated)], there[~same]
+    more, found = _join_by_hand(one[ambiguous], other[missed])
+    return np.concatenate([here[same], ambiguous[more]]), np.concatenate([there[same], missed[found]])
 
 
-def _join_exactly(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same where two first halves of one list are equal: a chance of 1 in 700 000 at ten million people."""
+def _join_by_hand(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     known = {row.tobytes(): at for at, row in enumerate(one)}
     pairs = [(known.get(row.tobytes(), -1), at) for at, row in enumerate(other)]
     found = np.array([pair for pair in pairs if pair[0] >= 0], np.int64).reshape(-1, 2)

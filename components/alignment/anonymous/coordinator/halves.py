@@ -10,15 +10,20 @@ from veilflow.components.alignment.anonymous import prg
 from veilflow.components.alignment.anonymous.ring import FRACTION_BITS
 
 
-def collect(*blocks: np.ndarray) -> np.ndarray:
-    """The helper's copy of an owner's masked list, from consecutive blocks."""
-    return np.concatenate(blocks)
+def helper_half(positions: np.ndarray, *blocks: np.ndarray) -> np.ndarray:
+    """The matched rows of an owner's masked list: uint64, shape (len(positions), columns).
 
-
-def helper_half(masked: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """The matched rows of a masked list: uint64, shape (len(positions), columns)."""
-    found: np.ndarray = np.take(masked, positions, axis=0)
-    return found
+    Args:
+        positions: in the list.
+        blocks: the list, in consecutive blocks of the same number of rows (the last one may have fewer).
+    """
+    size = max(1, len(blocks[0]))
+    half = np.empty((len(positions), blocks[0].shape[1]), np.uint64)
+    at = positions // size
+    for number, block in enumerate(blocks):
+        rows = np.flatnonzero(at == number)
+        half[rows] = block[positions[rows] - number * size]
+    return half
 
 
 def coordinator_half(key: bytes, positions: np.ndarray, width: int) -> np.ndarray:

@@ -59,10 +59,8 @@ class _Group:
     first: int
     """Position of its first column in the result."""
     width: int
-    masked: At
-    """At the helper: the owner's list; None for the mask."""
-    places: At
-    """At the helper: positions in it; None for the mask."""
+    half: At
+    """At the helper: its half of all rows; None for the mask."""
 
 
 def align(parties: Parties, holdings: Mapping[str, At], plan: AlignmentPlan, note: Note) -> Shared:
@@ -158,8 +156,8 @@ class _Run:
         self._matches = self._parties.run(plan.coordinator, match, *lists)
         return {party: pair[1] for party, pair in found.items()}
 
-    def send_masked_rows(self, holdings: Mapping[str, At], orders: Mapping[str, At]) -> dict[str, At]:
-        """Per owner its whole list at the helper; an owner without columns sends none."""
+    def send_masked_rows(self, holdings: Mapping[str, At], orders: Mapping[str, At]) -> dict[str, list[At]]:
+        """Per owner the blocks of its list, at the helper; an owner without columns sends none."""
         plan = self._plan
         owners = [owner for owner in plan.holders if plan.columns[owner]]
         pending: dict[str, list[At]] = {owner: [] for owner in owners}
@@ -177,10 +175,7 @@ class _Run:
                     pending[owner].append(self._parties.send(self._routes[owner].helper, block, MASKED_ROWS))
             if number % WINDOW == WINDOW - 1:
                 self.wait([(self._routes[owner].helper, pending[owner][-1]) for owner in owners])
-        return {
-            owner: self._parties.run(self._routes[owner].helper, halves.collect, *blocks)
-            for owner, blocks in pending.items()
-        }
+        return pending
 
     def count(self) -> tuple[int, int | None]:
         """Rows of the result, which is public, and the matches where they are."""
@@ -188,8 +183,8 @@ class _Run:
         rows: int = self._parties.publish(self._parties.run(at, lambda found: len(found.member), self._matches))
         return rows, None if hidden else rows
 
-    def groups(self, masked: Mapping[str, At]) -> list[_Group]:
-        """Owners in order, then the mask, with positions at the helpers."""
+    def groups(self, masked: Mapping[str, Sequence[At]]) -> list[_Group]:
+        """Owners in order, then the mask; the helpers pick the matched rows."""
         plan, found, first = self._plan, [], 0
         for number, owner in enumerate(plan.holders):
             way, width = self._routes[owner], len(plan.columns[owner])
@@ -197,10 +192,11 @@ class _Run:
                 continue
             chosen = self._parties.run(plan.coordinator, lambda m, at=number: m.positions[at], self._matches)
             places = self._parties.send(way.helper, chosen, POSITIONS)
-            found.append(_Group(way, first, width, masked[owner], places))
+            half = self._parties.run(way.helper, halves.helper_half, places, *masked[owner])
+            found.append(_Group(way, first, width, half))
             first += width
         if plan.hide_count != NOT_HIDDEN:
-            found.append(_Group(self._routes[MASK.owner], first, 1, None, None))
+            found.append(_Group(self._routes[MASK.owner], first, 1, None))
         return found
 
     def reshare(self, groups: list[_Group], start: int, stop: int, rows: int) -> dict[str, At]:
@@ -224,11 +220,9 @@ class _Run:
         anew = way.carrier != at
         owner, number = way.owner, self._plan.holders.index(way.owner) if way.owner else -1
 
-        def pick(ring: keys.Keyring, masked: np.ndarray | None, places: np.ndarray | None) -> np.ndarray:
-            if masked is None or places is None:
-                half = prg.rows(ring.key(at, _MEMBER), start, stop - start, 1)
-            else:
-                half = halves.helper_half(masked, places[start:stop])
+        def pick(ring: keys.Keyring, whole: np.ndarray | None) -> np.ndarray:
+            member = ring.key(at, _MEMBER)
+            half = prg.rows(member, start, stop - start, 1) if whole is None else whole[start:stop]
             return halves.restore(half, ring.key(at, _CARRY, owner), start) if anew else half
 
         def mask(ring: keys.Keyring, matches: coordinator.Matches) -> np.ndarray:
@@ -243,7 +237,7 @@ class _Run:
                     note(at, "re_mask", rows=stop, columns=group.width, owner=owner or "mask")
             return half
 
-        helper = run(way.helper, pick, self._rings[way.helper], group.masked, group.places)
+        helper = run(way.helper, pick, self._rings[way.helper], group.half)
         carrier = run(at, mask, self._rings[at], self._matches)
         return helper, self._parties.send(way.carrier, carrier, MASKED_HALF) if anew else carrier
 

@@ -184,6 +184,18 @@ def test_every_protection_leaves_a_note_where_it_fired():
     assert {"rows": shared.rows, "columns": 2, "owner": "a"} in masked
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3)), unique=True), st.data())
+def test_joins_survive_numbers_that_begin_alike(pairs, data):
+    one = np.array(pairs, np.uint64).reshape(-1, 2)
+    chosen = data.draw(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3)), unique=True))
+    other = np.array(chosen, np.uint64).reshape(-1, 2)
+    here, there = join([one, other])
+    found = {(tuple(one[at]), tuple(other[to])) for at, to in zip(here, there, strict=True)}
+    assert found == {(pair, pair) for pair in set(pairs) & set(chosen)}
+    assert len(here) == len(found)
+
+
 def test_joins_survive_equal_first_halves():
     one = np.array([[5, 1], [5, 2], [7, 3], [8, 4]], np.uint64)
     other = np.array([[7, 3], [5, 2], [5, 9], [8, 5], [5, 1]], np.uint64)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from veilflow.components.alignment.anonymous import key_agreement as keys
 from veilflow.components.alignment.anonymous import prg
-from veilflow.components.alignment.anonymous.permutation import random_order
+from veilflow.components.alignment.anonymous.permutation import _places_by_number, random_order
 from veilflow.components.alignment.anonymous.resharing import component, place
 from veilflow.components.alignment.anonymous.ring import LIMIT, decode, encode
 from veilflow.components.alignment.anonymous.routing import route
@@ -56,6 +56,16 @@ def test_random_orders_are_permutations_without_a_pattern():
     assert len(seen) == 24, "every order comes up"
     firsts = np.array([random_order(8)[0] for _ in range(4000)])
     assert np.bincount(firsts, minlength=8).min() > 400
+
+
+def test_places_with_equal_numbers_are_shuffled():
+    words = np.zeros(6, np.uint64)
+    words[:2] = 1 << 40
+    seen = {tuple(_places_by_number(words)) for _ in range(600)}
+    assert {order[4:] for order in seen} == {(0, 1), (1, 0)}
+    assert len({order[:4] for order in seen}) == 24
+    mixed = np.array([5 << 10, 1 << 10, 5 << 10, 0], np.uint64)
+    assert {tuple(_places_by_number(mixed)) for _ in range(60)} == {(3, 1, 0, 2), (3, 1, 2, 0)}
 
 
 def test_pairs_and_holders_agree_and_others_do_not():
