@@ -86,3 +86,12 @@ def test_bounded_noise_keeps_its_promise(epsilon, delta):
 def test_an_epsilon_that_is_none_is_refused(epsilon):
     with pytest.raises(ComponentError, match=r"epsilon is .*; it must be"):
         integer_noise.discrete_laplace(integer_noise.exact(epsilon))
+
+
+def test_the_two_holders_noise_is_masked_by_different_streams():
+    """One stream for both would tell the third party how their noise differs."""
+    recorder, _, _ = counted(10, {"a": 7, "b": 7})
+    masked = [value for (_, value), label in zip(recorder.views["c"], recorder.labels["c"], strict=True)
+              if label == "masked_noise"]  # fmt: skip
+    assert len(masked) == 2
+    assert masked[0] != masked[1]
