@@ -166,7 +166,8 @@ class PartyProcesses:
             for event in self._next_events(deadline - time.monotonic()):
                 if on_event is not None:
                     on_event(event)
-                if event.kind in _FAILURES:
+                said = any(event.party == earlier.party for earlier in failures)
+                if event.kind in _FAILURES and not (event.kind == "exited" and said):  # it told us why, then left
                     failures.append(event)
         return self._explain(min(failures, key=_rank))
 
