@@ -20,7 +20,7 @@ from veilflow.components.devices.labels import current
 from veilflow.components.errors import InternalError
 from veilflow.pipelines.party.wire.codec import decode, encode
 from veilflow.pipelines.party.wire.envelope import Header, Receiver, Sender
-from veilflow.pipelines.party.wire.errors import EgressRefused, WireRefused
+from veilflow.pipelines.party.wire.errors import EgressRefused, PeerStalled, WireRefused
 from veilflow.pipelines.party.wire.gate import Gate, Tag
 from veilflow.pipelines.party.wire.identity import Identity
 from veilflow.pipelines.party.wire.transcript import Transcript
@@ -49,7 +49,7 @@ class Wire:
     gate: Gate
     transcript: Transcript
     on_refusal: Callable[[Exception], None]
-    """Called once for a message that is refused, ours or a peer's; ends the process."""
+    """Called once for a message that is refused, ours or a peer's, or that never came; ends the process."""
     step: str = ""
     """The step that the main thread works on."""
 
@@ -126,18 +126,28 @@ class SecureLinkProxy(BrpcLinkProxy):  # type: ignore[misc]
 
         Raises:
             WireRefused: the peer's next message breaks a rule.
+            PeerStalled: it did not come in time.
         """
         arrived = self._arrived[src_party]
         try:
             while seq_id not in arrived:
-                self._take(src_party, self._linker.recv(self._parties_rank[src_party]))
-        except WireRefused as refusal:
+                self._take(src_party, self._next_frame(src_party))
+        except (WireRefused, PeerStalled) as refusal:
             self._wire.on_refusal(refusal)
             raise
         value = arrived.pop(seq_id)
         if isinstance(value, RemoteFailure):
             return FedRemoteError(src_party, InternalError(src_party, value.reference))
         return value
+
+    def _next_frame(self, peer: str) -> bytes:
+        try:
+            frame: bytes = self._linker.recv(self._parties_rank[peer])
+        except RuntimeError as error:
+            if "timeout" in str(error).lower():
+                raise PeerStalled(peer, self._desc.recv_timeout_ms / 60_000) from None
+            raise
+        return frame
 
     def _take(self, peer: str, frame: bytes) -> None:
         message = self._receivers[peer].take(frame)
