@@ -24,7 +24,7 @@ _FAILURES = {"Failed", "RemoteFailure"}
 _MAX_FAILURE = 1 << 14
 """Longest text of a failure."""
 _MAX_DEPTH = 32
-_MAX_LEAVES = 1 << 20
+_MAX_LEAVES = 1 << 17
 
 
 @dataclass(frozen=True)
