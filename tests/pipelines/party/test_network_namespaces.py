@@ -45,9 +45,7 @@ def _codes(started, seconds=120):
 def _people(out, party):
     """Whom ``party`` found to be common, sorted."""
     (table,) = [
-        file
-        for file in (out / party / "artifacts").glob("*/table")
-        if (file.parent / ".node").read_text() == "align"
+        file for file in (out / party / "artifacts").glob("*/table") if (file.parent / ".node").read_text() == "align"
     ]
     return sorted(orc.ORCFile(str(table)).read().to_pandas()["person"].astype(str))
 
