@@ -68,7 +68,8 @@ class SpuFacts:
         protocol = str(definition["runtime_config"].get("protocol", "")).split(".")[-1]
         if protocol not in WIDTHS:
             raise ComponentError(f"shares of {protocol or 'no protocol'} cannot be stored; use ABY3 or CHEETAH.")
-        return SpuFacts(protocol, tuple(node["party"] for node in definition["nodes"]))
+        # SecretFlow ranks parties by name once a device is made, in whatever order its definition lists them.
+        return SpuFacts(protocol, tuple(sorted(node["party"] for node in definition["nodes"])))
 
 
 @dataclass(frozen=True)

@@ -192,3 +192,24 @@ def test_feeding_batches_of_a_stored_table_sends_nothing(veilflow_cluster: Any) 
     assert found["hospital"]["sum"] == pytest.approx(50 * 1199 * 600 / 8, rel=1e-6)
     for party in found.values():
         assert party["sent"] < 20_000, "49 batches are 2.8 MB of shares; only the digests' few hundred bytes travel"
+
+
+def ranks(ctx: Any) -> dict[str, Any]:
+    from types import SimpleNamespace
+
+    from veilflow.components.devices.secret import SecretMachine
+    from veilflow.components.devices.secret_table import SpuFacts
+
+    device = ctx.make_spu()
+    other_order = {**device.cluster_def, "nodes": device.cluster_def["nodes"][::-1]}
+    return {
+        "ranks": SecretMachine(device).parties,
+        "made": list(SpuFacts.of(device).parties),
+        "defined": list(SpuFacts.of(SimpleNamespace(cluster_def=other_order)).parties),
+    }
+
+
+@pytest.mark.cluster
+def test_facts_name_parties_in_the_order_of_their_ranks_whatever_the_definition_says(veilflow_cluster: Any) -> None:
+    found = veilflow_cluster.call(ranks)["hospital"]
+    assert found["ranks"] == found["made"] == found["defined"]

@@ -153,8 +153,8 @@ def train_by_hand(ctx: Any, case: str) -> str:
 
     rng = np.random.default_rng(3)
     x = rng.normal(size=(200, 2)) * {"overflow": 300, "far": 8, "exact": 8}.get(case, 1)
-    x[:, 1] += 8.0 * (rng.random(200) < 0.5) if case in ("far", "exact") else 0
-    drawn = ring(np.column_stack([x, rng.random(200) < 0.5]))
+    told = x[:, 0] > 0 if case in ("far", "exact") else rng.random(200) < 0.5
+    drawn = ring(np.column_stack([x, told]))
     spu, table = SpuFacts.of(ctx.make_spu()), Output(uri=f"by_hand/{case}")
     shares = [drawn, 0 * drawn, 0 * drawn]
     parts = {
@@ -195,3 +195,47 @@ def train_by_hand(ctx: Any, case: str) -> str:
 )
 def test_it_stops_with_the_reason(veilflow_cluster: Any, case: str, message: str) -> None:
     assert message in veilflow_cluster.call(train_by_hand, case)["hospital"]
+
+
+ANONYMOUS = """
+version: 1
+name: anonymous
+parties: [hospital, insurer, coordinator]
+nodes:
+  mine: {{uses: data/read_table, with: {{party: hospital, path: "{folder}/hospital.csv", id: [person], label: sick}}}}
+  yours:
+    uses: data/read_table
+    with: {{party: insurer, path: "{folder}/insurer.csv", id: [person], drop: [counts]}}
+  align:
+    uses: alignment/anonymous_psi
+    needs: {{tables: [mine.table, yours.table]}}
+    with: {{hide_count: full}}
+  train:
+    uses: vertical/secret_train
+    needs: {{table: align.table}}
+    with: {{epochs: 12, batch_size: 64, open_to: [insurer]}}
+"""
+
+
+def test_training_goes_on_from_an_anonymous_alignment_with_a_hidden_count(
+    veilflow_cluster: Any, tmp_path: Path
+) -> None:
+    from veilflow.components.devices.objects import unpack
+    from veilflow.components.vertical.split.bundle import section
+
+    rows = write_tables(tmp_path)
+    common = rows[rows.counts == 1]
+    for party in ("hospital", "insurer"):  # each holder has people of its own; the others are those that count
+        table = pd.read_csv(tmp_path / f"{party}.csv")
+        own = ~table.person.isin(common.person)
+        table.loc[own, "person"] = party + table.person[own]
+        table.sample(frac=1, random_state=1).to_csv(tmp_path / f"{party}.csv", index=False)
+    run = veilflow_cluster.run(ANONYMOUS.format(folder=tmp_path), tmp_path)
+    assert run.error is None, run.error
+    flat = section(unpack(stored(tmp_path, "insurer", "train", "model").read_bytes()), "open")[1]["model"]
+    plain = LogisticRegression(C=1e6).fit(common[FEATURES], common.sick)
+    wanted = plain.decision_function(common[FEATURES])
+    found = common[FEATURES].to_numpy() @ flat[:-1] + flat[-1]
+    assert np.corrcoef(found, wanted)[0, 1] > 0.99
+    assert roc_auc_score(common.sick, found) == pytest.approx(roc_auc_score(common.sick, wanted), abs=0.005)
+    assert "weights_masked" in {each.protection for node in run.nodes for each in node.receipts}
