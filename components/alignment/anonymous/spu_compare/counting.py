@@ -41,11 +41,11 @@ def _add_private(run: Comparison, total: Mapping[str, At], owner: str, number: A
     first, second = (party for party in run.everybody if party != owner)
 
     def split(ring: keys.Keyring, drawn: int) -> tuple[np.ndarray, np.ndarray]:
-        known = steps.stream(ring, first, "private number", 0, (1, 1))[0]
+        known = steps.stream(ring, first, f"private number of {owner}", 0, (1, 1))[0]
         return np.array([drawn], np.int64).view(np.uint64) - known, known
 
     def expand(ring: keys.Keyring) -> np.ndarray:
-        known: np.ndarray = steps.stream(ring, owner, "private number", 0, (1, 1))[0]
+        known: np.ndarray = steps.stream(ring, owner, f"private number of {owner}", 0, (1, 1))[0]
         return known
 
     def add(parts: np.ndarray, me: str, peers: list[str], *pieces: np.ndarray) -> np.ndarray:

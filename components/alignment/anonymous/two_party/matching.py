@@ -88,18 +88,22 @@ def blind_again(mine: Listed, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return curve.blind(mine.secret, theirs[order]), order
 
 
-def find_common(mine: Listed, shuffled: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def blind_too(mine: Listed, theirs: np.ndarray) -> np.ndarray:
+    """The other's list under both secrets, in the order it came in."""
+    return curve.blind(mine.secret, theirs)
+
+
+def find_common(shuffled: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Matches, at the first holder, in a random order.
 
     Args:
         shuffled: its own list, under both secrets and in the other's order (`blind_again`).
-        theirs: the other's list, under the other's secret.
+        theirs: the other's list, under both secrets and in the other's order (`blind_too`).
 
     Returns:
         int64, shape (matches,) each: positions in ``shuffled`` and in ``theirs``.
     """
-    double = curve.blind(mine.secret, theirs)
-    where = {point: at for at, point in enumerate(_each(double))}
+    where = {point: at for at, point in enumerate(_each(theirs))}
     pairs = [(at, where[point]) for at, point in enumerate(_each(shuffled)) if point in where]
     found = np.array(pairs, np.int64).reshape(-1, 2)[random_order(len(pairs))]
     return found[:, 0].copy(), found[:, 1].copy()

@@ -16,7 +16,7 @@ Not covered  active parties (one may put in a point of its choice, or rows that 
 Assumes      decisional Diffie-Hellman on Curve25519, random oracle (`curve`); oblivious transfer (`transfer`).
              128-bit security. Two people are confused with a chance of n^2 / 2^252.
 Cost         per row and holder 1 hash to the curve and 2 multiplications (about 0.3 ms), and in switching about
-             2 log2(N) - 1 switches per two rows (`switching`); about 4 kB per row of 10 columns in all.
+             2 log2(N) - 1 switches per two rows (`switching`); about 3 kB per row of 10 columns in all.
 Reference    Matching: the PS3I protocol of Buddhavarapu, Knox, Mohassel, Sengupta, Taubeneck and Vlaskin, "Private
              matching for compute", eprint 2020/599. There features travel under Paillier encryption: with 3072 bits
              that was 9 ms per row here, 4.6 ms per holder. Oblivious switching has the same functionality, semi-honest
@@ -117,8 +117,9 @@ def _match(
     at_second = parties.send(second, blinded[first], "blinded")
     at_first = parties.send(first, blinded[second], "blinded")
     doubled, order = parties.run(second, matching.blind_again, lists[second], at_second, returns=2)
+    both = parties.run(first, matching.blind_too, lists[first], at_first)  # while the second holder does the same
     shuffled = parties.send(first, doubled, "blinded_twice")
-    own, theirs = parties.run(first, matching.find_common, lists[first], shuffled, at_first, returns=2)
+    own, theirs = parties.run(first, matching.find_common, shuffled, both, returns=2)
     in_first = parties.run(second, np.take, order, parties.send(second, own, "positions"))
     rows: int = parties.publish(parties.run(first, len, theirs))
     return lists, {first: theirs, second: in_first}, rows

@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from veilflow.components.alignment.anonymous import integer_noise
+from veilflow.components.alignment.anonymous import integer_noise, prg
 from veilflow.components.alignment.anonymous.spu_compare import counting, protocol
 from veilflow.components.errors import ComponentError
 
@@ -86,3 +86,34 @@ def test_bounded_noise_keeps_its_promise(epsilon, delta):
 def test_an_epsilon_that_is_none_is_refused(epsilon):
     with pytest.raises(ComponentError, match=r"epsilon is .*; it must be"):
         integer_noise.discrete_laplace(integer_noise.exact(epsilon))
+
+
+def test_the_two_holders_noise_is_masked_by_different_streams():
+    """One stream for both would tell the third party how their noise differs."""
+    recorder, _, _ = counted(10, {"a": 7, "b": 7})
+    masked = [value for (_, value), label in zip(recorder.views["c"], recorder.labels["c"], strict=True)
+              if label == "masked_noise"]  # fmt: skip
+    assert len(masked) == 2
+    assert masked[0] != masked[1]
+
+
+def test_no_stream_masks_two_things(monkeypatch):
+    """Every key is expanded once by each of its two ends, or once by its only one: never for a second message."""
+    used, rows = Counter(), prg.rows
+
+    def counting_rows(key, start, count, width):
+        used[key] += 1
+        return rows(key, start, count, width)
+
+    monkeypatch.setattr(prg, "rows", counting_rows)
+    monkeypatch.setattr(protocol, "BATCH", 128)
+    counted(50, {"a": 1, "b": 2})
+    assert len(used) > 20
+    assert max(used.values()) == 2
+    used.clear()
+    people = {"a": [f"p{i}" for i in range(300)], "b": [f"p{i}" for i in range(250, 700)]}
+    holdings = {party: holding(ids, np.ones((len(ids), 2))) for party, ids in people.items()}
+    recorder = ComparingRecorder(("a", "b", "c"))
+    protocol.align(recorder, at_holders(holdings), plan_of(holdings, recorder.ranks, ""), recorder.note)
+    assert len(used) > 20
+    assert max(used.values()) == 2
