@@ -2,15 +2,15 @@
 
 Computes     replicated shares of sigmoid(z) from those of z. sigmoid(z) - 1/2 is written as a sum of 20 sines with odd
              frequencies. Rank 2 deals: it knows a random r = r0 + r1 (r0 shared with rank 0, r1 with rank 1) and deals
-             additive shares of cos(kr) and sin(kr). Ranks 0 and 1 open d = z - r mod 2^25 to each other; then
+             additive shares of cos(kr) and sin(kr). Ranks 0 and 1 open d = z - r mod 128 to each other; then
              sin(kz) = sin(kd) cos(kr) + cos(kd) sin(kr) is linear for them.
 Adversary    semi-honest, one of the three ranks: what SPU's ABY3 itself assumes.
 Reveals      nothing. Ranks 0 and 1 see d, each without the other's half of the mask, so d is uniform for both; all
              other messages are masked by a stream that the receiver does not know. Rank 2 receives nothing.
 Not covered  malicious ranks; logits beyond 56 (sign right up to 64, then wrong: scale features and rates sensibly).
 Assumes      AES-128 in counter mode is a PRF; seeds from the operating system, one pair of ranks each.
-Cost         2 rounds; 344 bytes per value, 320 of them from rank 2 to 1 and independent of z. SPU's own accurate
-             sigmoid takes about 30 rounds and three to five times the bytes.
+Cost         2 rounds; 344 bytes per value (352 with more than 7 extra bits), 320 of them from rank 2 to 1 and
+             independent of z. SPU's own accurate sigmoid takes about 33 rounds and three to five times the bytes.
 Accuracy     mean error below 1.4e-3 for logits in [-56, 56], plus zero-mean noise with deviation 1.5e-3 (a test holds
              it to both): 18 fraction bits are reached by rounding both factors to 10 and 8 bits, and nothing needs a
              truncation protocol.
@@ -31,7 +31,6 @@ PERIOD_BITS = FRACTION_BITS + 7
 TERMS = 20
 _DEALT_BITS = 8
 _PUBLIC_BITS = FRACTION_BITS - _DEALT_BITS
-_MASK = np.uint64(2**PERIOD_BITS - 1)
 _SEED_BYTES = 16
 
 
@@ -77,39 +76,43 @@ class Wires:
         return Wires(rank, send, receive, {following: Stream(own), before: Stream(receive(before))})
 
 
-def dealt_sigmoid(part: np.ndarray, wires: Wires) -> np.ndarray:
+def dealt_sigmoid(part: np.ndarray, wires: Wires, extra_bits: int = 0) -> np.ndarray:
     """One rank's shares of sigmoid(z).
 
     Args:
-        part: this rank's shares of z, uint64 (n, 2), see `secret_layout`.
+        part: this rank's shares of z * 2^extra_bits, uint64 (n, 2), see `secret_layout`. A product of two fixed-point
+            numbers needs no truncation before it comes here: it has 18 extra bits.
 
     Returns:
-        The same form: uint64 (n, 2).
+        Shares of the probabilities, uint64 (n, 2), with 18 fraction bits.
     """
+    bits = PERIOD_BITS + extra_bits
+    assert bits <= 52, "an angle must fit into a double"
     if wires.rank == 2:
-        return _deal(len(part), wires)
+        return _deal(len(part), wires, bits)
     half = part[:, 0] + part[:, 1] if wires.rank == 0 else part[:, 1]  # x_0 + x_1 and x_2
-    return _evaluate(half, wires)
+    return _evaluate(half, wires, bits)
 
 
-def _deal(n: int, wires: Wires) -> np.ndarray:
+def _deal(n: int, wires: Wires, bits: int) -> np.ndarray:
     """Rank 2: deal, and draw the two shares of the result that it holds."""
     to_0, to_1 = wires.streams[0], wires.streams[1]
     r = to_0.draw(n) + to_1.draw(n)
-    cosine, sine = _waves(r)
+    cosine, sine = _waves(r, bits)
     dealt = np.rint(np.concatenate([cosine, sine]) * 2.0**_DEALT_BITS).astype(np.int64).view(np.uint64)
     wires.send(1, (dealt - to_0.draw(2 * TERMS, n)).tobytes())
     return np.stack([to_1.draw(n), to_0.draw(n)], axis=1)  # x_2, x_0 of the result
 
 
-def _evaluate(half: np.ndarray, wires: Wires) -> np.ndarray:
+def _evaluate(half: np.ndarray, wires: Wires, bits: int) -> np.ndarray:
     """Ranks 0 and 1: open the masked value to each other, combine, share again."""
     n, other, dealer = len(half), 1 - wires.rank, wires.streams[2]
-    masked = (half - dealer.draw(n)) & _MASK
-    wires.send(other, masked.astype(np.uint32).tobytes())
+    mask, sent = np.uint64(2**bits - 1), np.uint32 if bits <= 32 else np.uint64
+    masked = (half - dealer.draw(n)) & mask
+    wires.send(other, masked.astype(sent).tobytes())
     dealt = dealer.draw(2 * TERMS, n) if wires.rank == 0 else None
-    opened = (masked + np.frombuffer(wires.receive(other), np.uint32)) & _MASK
-    cosine, sine = _waves(opened)
+    opened = (masked + np.frombuffer(wires.receive(other), sent)) & mask
+    cosine, sine = _waves(opened, bits)
     scale = (_AMPLITUDES * 2.0**_PUBLIC_BITS)[:, None]
     weights = np.rint(np.concatenate([sine * scale, cosine * scale])).astype(np.int64).view(np.uint64)
     if dealt is None:
@@ -124,9 +127,9 @@ def _evaluate(half: np.ndarray, wires: Wires) -> np.ndarray:
     return np.stack([known, middle] if wires.rank == 0 else [middle, known], axis=1)
 
 
-def _waves(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cosines and sines of the odd multiples of ``values`` as an angle: each (TERMS, n)."""
-    angle = (values & _MASK).astype(np.float64) * (2 * np.pi / 2**PERIOD_BITS)
+def _waves(values: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cosines and sines of the odd multiples of ``values`` as an angle, a turn being 2^bits: each (TERMS, n)."""
+    angle = (values & np.uint64(2**bits - 1)).astype(np.float64) * (2 * np.pi / 2**bits)
     base = np.cos(angle) + 1j * np.sin(angle)
     step, found = base * base, np.empty((TERMS, len(values)), np.complex128)
     found[0] = base

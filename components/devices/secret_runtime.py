@@ -45,6 +45,8 @@ class DealtSigmoid:
 
     input: str
     output: str
+    extra_bits: int = 0
+    """``input`` is 2^extra_bits times the logits: a product that was not truncated."""
 
 
 Stage = SecretProgram | DealtSigmoid
@@ -60,9 +62,15 @@ class Cut:
     flat: bool = False
     """One column as shape (rows,) instead of (rows, 1)."""
 
-    def of(self, part: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """One rank's shares: (rows, columns, k), or (rows, k) if ``flat``."""
-        found: np.ndarray = part[rows] if self.columns is None else part[rows[:, None], np.array(self.columns)]
+    def of(self, block: np.ndarray) -> np.ndarray:
+        """One rank's shares of the rows in ``block`` (rows, columns, k): the same form, or (rows, k) if ``flat``."""
+        if self.columns is None:
+            return block
+        first, last = self.columns[0], self.columns[-1]
+        if self.columns == tuple(range(first, last + 1)):
+            found = block[:, first : last + 1]
+        else:
+            found = block[:, list(self.columns)]
         return found[:, 0] if self.flat else found
 
 
@@ -83,6 +91,10 @@ def _guard(method: Callable[..., Any]) -> Callable[..., Any]:
             raise
 
     return call
+
+
+_ZERO, _NUMBER = "export/zero", "export/number"
+"""Variables of `SecretRuntime.export`."""
 
 
 def _as_number(x: jax.Array, zero: jax.Array) -> tuple[jax.Array]:
@@ -229,18 +241,21 @@ class SecretRuntime:
         if is_number(found, self._protocol):
             return found
         shape = shape_spu_to_np(self._runtime.get_var_meta(name).shape)
-        self._runtime.set_var("zero", self._zero(shape))
-        inputs, outputs = (name, "zero"), ("number",)
+        self._runtime.set_var(_ZERO, self._zero(shape))
+        inputs, outputs = (name, _ZERO), (_NUMBER,)
         self._runtime.run(self._executable(SecretProgram(f"number {name}", _as_number, inputs, outputs)))
-        return self._runtime.get_var("number")
+        return self._runtime.get_var(_NUMBER)
 
     def _zero(self, shape: Sequence[int]) -> libspu.Share:
         return to_share(np.zeros((*shape, WIDTHS[self._protocol]), np.uint64), self._protocol)
 
     def _feed(self, cuts: Mapping[str, Cut], rows: np.ndarray | None, publics: Mapping[str, np.ndarray]) -> None:
+        blocks: dict[str, np.ndarray] = {}
         for name, cut in cuts.items():
             assert rows is not None, name
-            self._runtime.set_var(name, to_share(cut.of(self._tables[cut.table], rows), self._protocol))
+            if cut.table not in blocks:
+                blocks[cut.table] = np.take(self._tables[cut.table], rows, axis=0)
+            self._runtime.set_var(name, to_share(cut.of(blocks[cut.table]), self._protocol))
         for name, value in publics.items():
             self._runtime.set_var(name, public(self._config, self._world, self._rank, value))
 
@@ -249,7 +264,9 @@ class SecretRuntime:
             link = self._link.spawn()
             self._wires = Wires.connect(self._rank, link.send, link.recv)
         part = from_share(self._number(stage.input), self._protocol)
-        self._runtime.set_var(stage.output, to_share(dealt_sigmoid(part, self._wires), self._protocol))
+        self._runtime.set_var(
+            stage.output, to_share(dealt_sigmoid(part, self._wires, stage.extra_bits), self._protocol)
+        )
 
     def _executable(self, program: SecretProgram) -> libspu.Executable:
         metas = [self._runtime.get_var_meta(name) for name in program.inputs]

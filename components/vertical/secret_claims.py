@@ -1,12 +1,13 @@
-"""Claims of the components that train and predict on secret tables."""
+"""Claims of the components that make, train on and predict from secret tables, and of the image encoder before them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from veilflow.components.claims import ALL, PUBLISHED, Artifact, Claims, Disclosure, NodeView, Protection, Send
 from veilflow.components.errors import ComponentError
+from veilflow.components.vertical.encode.settings import PCA, EncoderSettings
 from veilflow.components.vertical.secret.declare import declare, is_logistic
-from veilflow.components.vertical.secret.settings import Settings
+from veilflow.components.vertical.secret.settings import MINIMUM_ROWS, Settings
 from veilflow.components.vertical.split.model import Dense, Module
 
 _SHARES = Send("shares", kind="bytes", max_bytes=1 << 31)
@@ -23,7 +24,7 @@ class ShareTableClaims(Claims):
     def outputs(self, node: NodeView) -> dict[str, Artifact]:
         data = node.one("data")
         return {
-            "table": Artifact("model", node.parties, data.label_party if data else None),
+            "table": Artifact("secret_table", node.parties, data.label_party if data else None),
             "report": Artifact("report"),
         }
 
@@ -79,7 +80,10 @@ class SecretTrainClaims(Claims):
 
     def protections(self, node: NodeView) -> list[Protection]:
         spec = _spec(node)
-        found = [Protection("stays_shares", node.parties, {"opened_to": list(strings(node.params.get("open_to")))})]
+        found = [
+            Protection("minimum_rows", node.parties, {"rows": MINIMUM_ROWS}),
+            Protection("stays_shares", node.parties, {"opened_to": list(strings(node.params.get("open_to")))}),
+        ]
         clip = float(node.params.get("clip", 1.0))
         if clip and spec is not None and not is_logistic(spec):
             found.append(Protection("clip", node.parties, {"bound": clip}))
@@ -133,6 +137,35 @@ class SecretPredictClaims(Claims):
         return [Protection("scores_to_one_party", node.parties, {"receiver": receiver} if receiver else {})]
 
 
+class EncodeClaims(Claims):
+    """Everything happens at the party that owns the images."""
+
+    def takes_part(self, node: NodeView) -> tuple[str, ...]:
+        return strings(node.params.get("party")) or node.parties
+
+    def outputs(self, node: NodeView) -> dict[str, Artifact]:
+        at = self.takes_part(node)
+        label = at[0] if node.params.get("label") else None
+        return {"table": Artifact("table", at, label), "encoder": Artifact("rule", at), "report": Artifact("report")}
+
+    def discloses(self, node: NodeView) -> list[Disclosure]:
+        what = "row count, names of the embedding's columns, size of the images"
+        return [Disclosure((ALL,), what, self.takes_part(node), kind="row_count")]
+
+    def sends(self, node: NodeView) -> list[Send]:
+        return [PUBLISHED]
+
+    def problems(self, node: NodeView) -> list[str]:
+        try:
+            EncoderSettings(str(node.params.get("method") or PCA), 1).check(bool(node.params.get("label")))
+        except ComponentError as problem:
+            return [str(problem)]
+        return []
+
+    def reads(self, node: NodeView) -> list[tuple[str, str]]:
+        return [(party, str(node.params.get("path"))) for party in strings(node.params.get("party"))]
+
+
 def strings(value: object) -> tuple[str, ...]:
     """A parameter that may be one string or a list of them; empty strings do not count."""
     if isinstance(value, str):
@@ -178,6 +211,7 @@ def _settings(node: NodeView) -> Settings:
 
 
 CLAIMS: dict[str, Claims] = {
+    "vertical/encode": EncodeClaims(),
     "vertical/share_table": ShareTableClaims(),
     "vertical/secret_train": SecretTrainClaims(),
     "vertical/secret_predict": SecretPredictClaims(),

@@ -1,8 +1,9 @@
 """Anonymous alignment against SecretFlow's plain PSI: the same CSV files, the same machine, one run.
 
-Ours      from two holders' CSV files to SPU-ready shares of all columns in files at three parties (ABY3), coordinator
+Ours      from two holders' CSV files to SPU-ready shares of all columns in files at three parties (ABY3): coordinator
           protocol, count not hidden (as PSI does not hide it); up to a million rows by comparison inside the SPU, with
-          all columns and with none; and, up to 100 000 rows, two parties alone (CHEETAH), which is processor time for Diffie-Hellman.
+          all columns and with none; and, up to 100 000 rows, two parties alone (CHEETAH), which is processor time for
+          Diffie-Hellman.
 Baseline  SecretFlow's library on the same files, CSV out at both holders: RR22, and KKRT and ECDH up to a million rows.
           They tell both holders who is common and make no shares.
 

@@ -1,4 +1,4 @@
-"""The parties' side of `bench secret_train`: called by name at every party, in the same order, in a living simulation."""
+"""The parties' side of `bench secret_train`: called by name at every party, in the same order, in a simulation."""
 
 import secrets
 import time
@@ -95,7 +95,7 @@ def _ours(
         for rank, party in enumerate(spu.parties)
     }
     network = make_network(Dense((), "relu"), sum(widths))
-    training = SecretTraining(machine, table, shares, network, Rule("sgd", RATE, 0.0), batch)
+    training = SecretTraining(machine, table, shares, network, Rule("sgd", RATE, 0.0), batch, dealt=True)
     for _ in range(epochs):
         token: bytes = publish(run_on(HOLDER, secrets.token_bytes, 16))
         training.epoch(epoch_order([token], rows))

@@ -8,7 +8,6 @@ plaintext without a word. `wire.proxy` sets it, and `join` asks the link itself 
 from typing import Any
 
 import secretflow as sf
-import spu.libspu.link as link
 from secretflow.distributed.fed.global_context import get_global_context
 from secretflow.spec.extend.cluster_pb2 import SFClusterConfig, SFClusterDesc
 
@@ -20,9 +19,6 @@ from veilflow.pipelines.party.wire import codec, proxy
 from veilflow.pipelines.party.wire.identity import Identity
 from veilflow.pipelines.profile import check_start, facts_of
 from veilflow.pipelines.profile.machine import private_tmp
-
-RECV_TIMEOUT_MS = 3600 * 1000
-"""How long a receive may wait. Death of a peer is noticed by the control link in seconds; this bounds the rest."""
 
 
 class BootstrapError(Exception):
@@ -67,7 +63,7 @@ def join(setup: PartySetup, wire: proxy.Wire, job: str) -> SFClusterConfig:
         cross_silo_comm_options={
             "connect_retry_times": setup.connect_attempts,
             "connect_retry_interval_ms": 100,
-            "recv_timeout_ms": RECV_TIMEOUT_MS,
+            "recv_timeout_ms": setup.stall_ms,
             "timeout_in_ms": 120 * 1000,
         },
         enable_waiting_for_other_parties_ready=True,
@@ -103,13 +99,6 @@ def fill_tls(desc: Any, tls: dict[str, str] | None) -> None:
     desc.enable_ssl = True
 
 
-def retry_sooner(desc: Any) -> None:
-    """Retry a lost message after 0.1 s, 0.3 s, ... for 10 s in all; yacl waits 1, 3 and 5 s, at every start."""
-    desc.retry_opts.max_retry = 10
-    desc.retry_opts.retry_interval_ms = 100
-    desc.retry_opts.retry_interval_incr_ms = 200
-
-
 def _cluster_config(setup: PartySetup) -> SFClusterConfig:
     config = SFClusterConfig(
         desc=SFClusterDesc(parties=setup.parties, devices=device_descriptions(setup)),
@@ -129,18 +118,3 @@ def _cluster_config(setup: PartySetup) -> SFClusterConfig:
 
 def _listening(setup: PartySetup, party: str, address: str) -> str:
     return f"{setup.listen}:{address.rsplit(':', 1)[1]}" if party == setup.party else address
-
-
-def new_link(setup: PartySetup, table: dict[str, str], recv_timeout_ms: int, name: str) -> Any:
-    """A yacl link between the parties of ``table``, with the run's TLS. Blocks until all of them are there."""
-    desc = link.Desc()
-    desc.id = name
-    desc.recv_timeout_ms = recv_timeout_ms
-    desc.http_timeout_ms = 120 * 1000
-    desc.connect_retry_times = setup.connect_attempts
-    desc.connect_retry_interval_ms = 100
-    for party, address in table.items():
-        desc.add_party(party, _listening(setup, party, address) if setup.listen else address)
-    retry_sooner(desc)
-    fill_tls(desc, setup.tls)
-    return link.create_brpc(desc, list(table).index(setup.party))

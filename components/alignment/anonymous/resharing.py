@@ -16,8 +16,11 @@ Cost         ABY3: 16 bytes per value in all, in one round; CHEETAH: 8 bytes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+
+from veilflow.components.alignment.anonymous import prg
 
 
 def component(ranks: Sequence[str], one: str, other: str) -> int:
@@ -31,14 +34,36 @@ def place(ranks: Sequence[str], me: str, peer: str) -> int:
     return 0 if component(ranks, me, peer) == ranks.index(me) else 1
 
 
-def merge(pieces: Sequence[tuple[int, int, np.ndarray]], rows: int, columns: int, width: int) -> np.ndarray:
-    """One party's shares of a block of rows, put together from its components.
+@dataclass(frozen=True)
+class Component:
+    """Part of one party's shares of a block of rows: some columns, at one place."""
+
+    first: int
+    """The first column."""
+    columns: int
+    place: int
+    key: bytes | None = None
+    """Where it is a stream; otherwise it is a sum of ``terms`` arrays."""
+    terms: int = 0
+
+
+def merge(
+    parts: Sequence[Component], arrays: Sequence[np.ndarray], start: int, shape: tuple[int, int, int]
+) -> np.ndarray:
+    """One party's shares of the rows from ``start`` on: uint64, shape (rows, columns, k).
 
     Args:
-        pieces: (first column, place, uint64 of shape (rows, some columns)).
-        rows, columns, width: shape of the result.
+        parts: every column and place once.
+        arrays: one or two for each part that is no stream, in order, of shape (rows, the part's columns).
     """
-    out = np.empty((rows, columns, width), np.uint64)
-    for first, where, piece in pieces:
-        out[:, first : first + piece.shape[1], where] = piece
+    out = np.empty(shape, np.uint64)
+    left = iter(arrays)
+    for part in parts:
+        target = out[:, part.first : part.first + part.columns, part.place]
+        if part.key is not None:
+            prg.write(target, part.key, start)
+        elif part.terms == 1:
+            target[...] = next(left)
+        else:
+            np.add(next(left), next(left), out=target)
     return out

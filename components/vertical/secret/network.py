@@ -11,11 +11,12 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from jax.flatten_util import ravel_pytree
 
 from veilflow.components.errors import ComponentError
 from veilflow.components.vertical.split import top
+from veilflow.components.vertical.split.fixed_point import FRACTION_BITS
 from veilflow.components.vertical.split.model import Dense, Module
 from veilflow.components.vertical.split.network import load_module
 
@@ -32,7 +33,10 @@ class Network(Protocol):
 
     def init(self, rng: np.random.Generator) -> np.ndarray: ...
 
-    def forward(self, flat: Array, x: Array) -> tuple[Array, ...]:
+    raw_bits: int
+    """What `forward` with ``raw`` multiplies the logits by, as a power of two: 18 where a truncation is saved, or 0."""
+
+    def forward(self, flat: Array, x: Array, raw: bool = False) -> tuple[Array, ...]:
         """Logits, shape (rows,), then what is kept."""
         ...
 
@@ -57,6 +61,8 @@ class DenseNetwork:
     one matrix product.
     """
 
+    raw_bits = FRACTION_BITS
+
     def __init__(self, features: int, spec: Dense) -> None:
         self._features, self._spec = features, spec
         relu = spec.activation == "relu"
@@ -75,10 +81,12 @@ class DenseNetwork:
             return np.zeros(self.count(), np.float32)
         return top.init_top(self._features, self._spec, rng)
 
-    def forward(self, flat: Array, x: Array) -> tuple[Array, ...]:
-        run = top.forward(top.unpack(flat, self._features, self._spec), self._spec.activation, x)
+    def forward(self, flat: Array, x: Array, raw: bool = False) -> tuple[Array, ...]:
+        layers = top.unpack(flat, self._features, self._spec)
+        run = top.forward(layers, self._spec.activation, x)
         slopes = [slope for slope in run.slopes if slope is not None]
-        return (run.logits, *run.hidden, *slopes)
+        logits = _untruncated([x, *run.hidden][-1], layers[-1]) if raw else run.logits
+        return (logits, *run.hidden, *slopes)
 
     def gradient(self, flat: Array, x: Array, kept: Sequence[Array], error: Array) -> Array:
         depth = len(self._spec.layers)
@@ -87,6 +95,13 @@ class DenseNetwork:
         layers = top.unpack(flat, self._features, self._spec)
         back = _deltas(layers, slopes, error)
         return _joint(layers, [x, *hidden], back)
+
+
+def _untruncated(x: Array, layer: top.Layer) -> Array:
+    """2^18 times the output unit's values: a product of integers, which has no rounding protocol. On an SPU only."""
+    kernel, bias = (lax.bitcast_convert_type(each, jnp.int32) for each in layer)
+    whole = lax.bitcast_convert_type(x, jnp.int32) @ kernel + bias * np.int32(1 << FRACTION_BITS)
+    return lax.bitcast_convert_type(whole, jnp.float32)[:, 0]
 
 
 def _deltas(layers: Sequence[top.Layer], slopes: list[Array | None], error: Array) -> top.Backward:
@@ -137,6 +152,7 @@ class ModuleNetwork:
     """
 
     kept: tuple[str, ...] = ()
+    raw_bits = 0
 
     def __init__(self, features: int, spec: Module) -> None:
         self._module, self._features, self._path = load_module(spec), features, spec.path
@@ -152,7 +168,7 @@ class ModuleNetwork:
         flat: np.ndarray = np.asarray(ravel_pytree(self._variables(key))[0], np.float32)
         return flat
 
-    def forward(self, flat: Array, x: Array) -> tuple[Array, ...]:
+    def forward(self, flat: Array, x: Array, raw: bool = False) -> tuple[Array, ...]:
         return (self._logits(flat, x),)
 
     def gradient(self, flat: Array, x: Array, kept: Sequence[Array], error: Array) -> Array:

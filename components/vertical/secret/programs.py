@@ -17,6 +17,7 @@ from jax import Array
 
 from veilflow.components.vertical.secret.network import Network
 from veilflow.components.vertical.secret.optimiser import Rule
+from veilflow.components.vertical.secret.settings import DEALT_RANGE
 from veilflow.components.vertical.split.fixed_point import sigmoid_softplus
 
 
@@ -35,10 +36,10 @@ def start_program(parts: Sequence[str]) -> Program:
     return Program("start", lambda *values: (sum(values[1:], values[0]),), tuple(parts), ("model",))
 
 
-def forward_program(network: Network) -> Program:
-    """Logits of a batch."""
+def forward_program(network: Network, raw: bool) -> Program:
+    """Logits of a batch; ``raw``: times 2^raw_bits, for a sigmoid that takes them so."""
     outputs = ("logits", *(f"keep/{name}" for name in network.kept))
-    return Program("forward", lambda model, x: tuple(network.forward(model, x)), ("model", "x"), outputs)
+    return Program("forward", lambda model, x: tuple(network.forward(model, x, raw)), ("model", "x"), outputs)
 
 
 def sigmoid_program() -> Program:
@@ -64,11 +65,12 @@ def backward_program(network: Network, rule: Rule, rows: int, weighted: bool) ->
     return Program("backward", backward, inputs, ("model", *rule.state))
 
 
-FIGURES = ("loss", "accuracy")
+FIGURES = ("loss", "accuracy", "beyond")
+"""What an evaluation opens; ``beyond`` is the share of rows whose logit is outside the dealt sigmoid's range."""
 
 
 def evaluate_program(network: Network, chunk: int, weighted: bool) -> Program:
-    """Adds a chunk of rows to ``sums``: weighted loss, weighted hits, weights.
+    """Adds a chunk of rows to ``sums``: weighted `FIGURES`, and weights.
 
     ``valid`` is public: 1 for rows of the chunk, 0 for what fills it up.
     """
@@ -79,17 +81,19 @@ def evaluate_program(network: Network, chunk: int, weighted: bool) -> Program:
         given = dict(zip(inputs, values, strict=True))
         logits, y = network.forward(given["model"], given["x"])[0], given["y"]
         _, softplus = sigmoid_softplus(logits)
-        loss, hit = softplus - y * logits, jnp.where(logits > 0, y, 1.0 - y)
+        positive, high, low = jnp.stack([logits, logits - DEALT_RANGE, -DEALT_RANGE - logits]) > 0
+        loss, hit = softplus - y * logits, jnp.where(positive, y, 1.0 - y)
+        beyond = (high | low).astype(jnp.float32)
         weight = given["valid"] * given["weight"] if weighted else given["valid"]
-        total = jnp.stack([loss, hit, jnp.ones_like(loss)]) @ weight
+        total = jnp.stack([loss, hit, beyond, jnp.ones_like(loss)]) @ weight
         return (given["sums"] + total * unit,)
 
     return Program("evaluate", evaluate, inputs, ("sums",))
 
 
 def figures_program() -> Program:
-    """Mean loss and accuracy from ``sums``; what is opened after an evaluation."""
-    return Program("figures", lambda sums: (sums[:2] / sums[2],), ("sums",), ("figures",))
+    """Means from ``sums``; what is opened after an evaluation."""
+    return Program("figures", lambda sums: (sums[:-1] / sums[-1],), ("sums",), ("figures",))
 
 
 GRID = (8 * np.sinh(3 * np.linspace(-1, 1, 96)) / np.sinh(3)).astype(np.float32)

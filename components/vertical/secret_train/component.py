@@ -26,7 +26,7 @@ from veilflow.components.vertical.secret.declare import declare, is_logistic
 from veilflow.components.vertical.secret.network import make_network
 from veilflow.components.vertical.secret.optimiser import Rule
 from veilflow.components.vertical.secret.rows import split_positions, split_seed
-from veilflow.components.vertical.secret.settings import OPTIMISERS, Settings
+from veilflow.components.vertical.secret.settings import AUTO, DEALT_RANGE, MINIMUM_ROWS, OPTIMISERS, SIGMOIDS, Settings
 from veilflow.components.vertical.secret_train.training import SecretTraining, features_of, label_of
 from veilflow.components.vertical.split.batches import batch_size, epoch_order, order_token
 from veilflow.components.vertical.split.bundle import merge
@@ -37,6 +37,9 @@ WATCHED_ROWS = 8192
 
 TEST_ROWS = 32768
 """At most so many held-out rows are evaluated: the ROC curve costs 96 secret comparisons a row."""
+
+MAX_BEYOND = 0.005
+"""Share of rows whose logits may be out of the dealt sigmoid's range."""
 
 _PLAUSIBLE_LOSS = (-0.05, 100.0)
 
@@ -74,6 +77,12 @@ class SecretTrain(Component):
         default=1.0,
         bound_limit=Interval.closed(0, 100),
     )
+    sigmoid: str = Field.attr(
+        desc="dealt takes 2 rounds instead of 33 and is right for logits within 56 (ABY3 only); exact is right "
+        "everywhere; auto: dealt for a logistic regression under ABY3, else exact.",
+        default=AUTO,
+        choices=list(SIGMOIDS),
+    )
     test_fraction: float = Field.attr(
         desc="Share of the rows kept out of training and evaluated at the end, drawn by position.",
         default=0.0,
@@ -108,12 +117,14 @@ class SecretTrain(Component):
         tokens = publish([run_on(party, order_token) for party in machine.parties])
         seed = split_seed(tokens)
         train, test = split_positions(seed, table.rows, settings.test_fraction)
+        settings.check_rows(len(train), len(test))
         size = batch_size(len(train), settings.batch, 8)
         settings.check(size)
         network = make_network(spec, len(features))
         rule = Rule(settings.optimiser, settings.rate, settings.clip)
-        training = SecretTraining(machine, table, parts, network, rule, size)
-        figures = Figures(training, watching, machine.parties[0])
+        dealt = settings.deals(is_logistic(spec), machine.dealt_sigmoid)
+        training = SecretTraining(machine, table, parts, network, rule, size, dealt)
+        figures = Figures(training, watching, machine.parties[0], dealt)
         sizes(ctx, openings=_openings(settings))
         self._train(ctx, training, figures, settings, train)
         if len(test):
@@ -148,6 +159,7 @@ class SecretTrain(Component):
             clip=clip,
             test_fraction=_decimal(self.test_fraction),
             evaluate_every=int(self.evaluate_every),
+            sigmoid=self.sigmoid or AUTO,
         )
 
     def _store(self, ctx: Context, facts: Facts, training: SecretTraining, figures: "Figures") -> None:
@@ -184,7 +196,8 @@ class SecretTrain(Component):
 class Figures:
     """What evaluations open: to everybody, or to one party, who keeps them with its part of the model."""
 
-    def __init__(self, training: SecretTraining, receiver: str, opener: str) -> None:
+    def __init__(self, training: SecretTraining, receiver: str, opener: str, dealt: bool) -> None:
+        self._dealt = dealt
         self._training, self.receiver, self._opener = training, receiver, opener
         self._rows: list[dict[str, float]] = []
         self.last: dict[str, float] = {}
@@ -198,6 +211,9 @@ class Figures:
             return {}
         values = {f"{what}_{name}": value for name, value in publish(found).items()}
         _require_plausible(values[f"{what}_loss"], epoch)
+        beyond = values.pop(f"{what}_beyond")
+        if self._dealt:
+            _require_in_range(beyond, epoch)
         self.last |= values
         if what == "train":
             self._rows.append({"epoch": float(epoch), **values})
@@ -229,6 +245,14 @@ def _require_plausible(loss: float, epoch: int) -> None:
         )
 
 
+def _require_in_range(beyond: float, epoch: int) -> None:
+    if beyond > MAX_BEYOND:
+        raise ComponentError(
+            f"{beyond:.1%} of the rows have logits beyond {DEALT_RANGE:g} after epoch {epoch}, where the dealt sigmoid "
+            "is wrong. Use sigmoid: exact, cut outliers before the alignment, or lower learning_rate."
+        )
+
+
 def _merger(identity: str, names: list[str]) -> Any:
     return lambda *parts: merge(identity, dict(zip(names, parts, strict=True)), [])
 
@@ -240,6 +264,7 @@ def _receipts(
         receipt(ctx, "clip", bound=settings.clip, norm="L2, of the mean gradient")
     if training.weighted:
         receipt(ctx, "weights_masked", mean=1.0)
+    receipt(ctx, "minimum_rows", rows=MINIMUM_ROWS)
     receipt(ctx, "stays_shares", opened_to=list(opened_to), metrics_to=watching or "everybody")
 
 

@@ -31,6 +31,7 @@ class SecretTraining:
     Args:
         parts: per party of the SPU its shares of ``table``, as `read_secret_table` returns them.
         size: rows per batch.
+        dealt: use the sigmoid of two rounds (see `Settings.deals`).
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class SecretTraining:
         network: Network,
         rule: Rule,
         size: int,
+        dealt: bool,
     ) -> None:
         self._machine, self._network, self._rule, self._size = machine, network, rule, size
         self._steps = 0
@@ -51,13 +53,11 @@ class SecretTraining:
         if self.weighted:
             self._weigh(tuple(table.positions(WEIGHT) + table.positions(MASK)))
             self._cuts["weight"] = Cut(WEIGHTS, (0,), flat=True)
-        forward, backward = (
-            programs.forward_program(network),
-            programs.backward_program(network, rule, size, self.weighted),
-        )
         sigmoid: Stage = secret(programs.sigmoid_program())
-        if machine.dealt_sigmoid:
-            sigmoid = DealtSigmoid("logits", "probability")
+        if dealt:
+            sigmoid = DealtSigmoid("logits", "probability", network.raw_bits)
+        forward = programs.forward_program(network, raw=dealt)
+        backward = programs.backward_program(network, rule, size, self.weighted)
         self._stages: list[Stage] = [secret(forward), sigmoid, secret(backward)]
         self._start()
 
@@ -75,7 +75,7 @@ class SecretTraining:
 
     def evaluate(self, positions: np.ndarray, receiver: str, auc: bool = False) -> Any:
         """Mean loss and accuracy over ``positions`` (and their AUC), opened to ``receiver``: a dict there."""
-        self._machine.zeros({"sums": (3,)})
+        self._machine.zeros({"sums": (len(programs.FIGURES) + 1,)})
         self._over(positions, programs.evaluate_program)
         opened = [self._machine.open_to(receiver, secret(programs.figures_program()))]
         if auc:

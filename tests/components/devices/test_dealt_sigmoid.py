@@ -35,17 +35,18 @@ def three_ranks(work: Callable[[int, Wires], Any]) -> tuple[list[Any], dict[tupl
     return results, sent
 
 
-def computed(logits: np.ndarray) -> tuple[np.ndarray, dict[tuple[int, int], list[bytes]]]:
-    parts = deal(logits, "ABY3")
-    found, sent = three_ranks(lambda rank, wires: dealt_sigmoid(parts[rank], wires))
+def computed(logits: np.ndarray, extra_bits: int = 0) -> tuple[np.ndarray, dict[tuple[int, int], list[bytes]]]:
+    parts = deal(logits * 2.0**extra_bits, "ABY3")
+    found, sent = three_ranks(lambda rank, wires: dealt_sigmoid(parts[rank], wires, extra_bits))
     for rank in range(3):
         np.testing.assert_array_equal(found[rank][:, 1], found[(rank + 1) % 3][:, 0])
     return value(found), sent
 
 
-def test_accuracy_is_what_the_docstring_says() -> None:
+@pytest.mark.parametrize("extra_bits", [0, 18])
+def test_accuracy_is_what_the_docstring_says(extra_bits: int) -> None:
     logits = np.linspace(-56, 56, 112_000)
-    probability, _ = computed(logits)
+    probability, _ = computed(logits, extra_bits)
     error = probability - 1 / (1 + np.exp(-logits))
     assert error.std() < 1.6e-3
     assert np.abs(error).max() < 0.012

@@ -9,7 +9,7 @@ from veilflow.pipelines.spec import loads
 from veilflow.pipelines.spec.problem import PipelineFileError
 
 PARTIES = ("hospital", "insurer", "coordinator")
-TABLE = Artifact("model", PARTIES, "hospital")
+TABLE = Artifact("secret_table", PARTIES, "hospital")
 TRAIN, PREDICT = claims_for("vertical/secret_train:1.0.0"), claims_for("vertical/secret_predict")
 
 
@@ -60,7 +60,7 @@ def test_what_is_opened_may_be_sent_to_the_named_parties_only() -> None:
 
 def test_clipping_must_fire_where_there_are_hidden_layers() -> None:
     assert Protection("clip", PARTIES, {"bound": 1.0}) in TRAIN.protections(train(layers=[8]))
-    assert [each.name for each in TRAIN.protections(train())] == ["stays_shares"]
+    assert [each.name for each in TRAIN.protections(train())] == ["minimum_rows", "stays_shares"]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,9 @@ version: 1
 name: interop
 parties: [hospital, insurer, coordinator]
 nodes:
-  mine: {uses: data/read_table, with: {party: hospital, path: "sample://breast_cancer/hospital", id: [person], label: malignant}}
+  mine:
+    uses: data/read_table
+    with: {party: hospital, path: "sample://breast_cancer/hospital", id: [person], label: malignant}
   yours: {uses: data/read_table, with: {party: insurer, path: "sample://breast_cancer/insurer", id: [person]}}
   align: {uses: alignment/psi, needs: {left: mine.table, right: yours.table}}
   share: {uses: vertical/share_table, needs: {data: align.table}}

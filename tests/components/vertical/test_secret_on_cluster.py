@@ -152,7 +152,8 @@ def train_by_hand(ctx: Any, case: str) -> str:
     from veilflow.components.vertical.secret_train.component import SecretTrain
 
     rng = np.random.default_rng(3)
-    x = rng.normal(size=(200, 2)) * (300 if case == "overflow" else 1)
+    x = rng.normal(size=(200, 2)) * {"overflow": 300, "far": 8, "exact": 8}.get(case, 1)
+    x[:, 1] += 8.0 * (rng.random(200) < 0.5) if case in ("far", "exact") else 0
     drawn = ring(np.column_stack([x, rng.random(200) < 0.5]))
     spu, table = SpuFacts.of(ctx.make_spu()), Output(uri=f"by_hand/{case}")
     shares = [drawn, 0 * drawn, 0 * drawn]
@@ -166,8 +167,10 @@ def train_by_hand(ctx: Any, case: str) -> str:
     step = SecretTrain()
     step.layers, step.activation, step.module, step.arguments = [], "relu", "", "{}"
     step.epochs, step.batch_size, step.optimiser, step.clip = 2, 50, "sgd", 1.0
-    step.learning_rate = 90.0 if case == "overflow" else 0.5
-    step.test_fraction, step.evaluate_every, step.metrics_to, step.open_to = 0.0, 1, "", ["nobody"]
+    step.learning_rate = 90.0 if case == "overflow" else 9.0 if case in ("far", "exact") else 0.5
+    step.sigmoid = "exact" if case == "exact" else "auto"
+    step.test_fraction = 0.1 if case == "few" else 0.0
+    step.evaluate_every, step.metrics_to, step.open_to = 1, "", ["nobody"]
     if case != "stranger":
         step.open_to = []
     step.table, step.model, step.report = table.data, Output(uri=f"by_hand/{case}.m"), Output(uri=f"by_hand/{case}.r")
@@ -184,6 +187,9 @@ def train_by_hand(ctx: Any, case: str) -> str:
         ("good", "trained"),
         ("labels", "needs one label column in the secret table; it has 2 (c1, c2)"),
         ("overflow", "numbers have left the fixed point. Scale the features"),
+        ("far", "of the rows have logits beyond 56 after epoch 1, where the dealt sigmoid is wrong"),
+        ("exact", "trained"),
+        ("few", "test_fraction 0.1 holds out 20 row(s); a mean over less than 32 is not opened"),
         ("stranger", "nobody takes no part"),
     ],
 )

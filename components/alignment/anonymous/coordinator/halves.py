@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from veilflow.components.alignment.anonymous import prg
@@ -34,22 +32,19 @@ def coordinator_half(key: bytes, positions: np.ndarray, width: int) -> np.ndarra
 def member_half(member: np.ndarray, key: bytes, start: int) -> np.ndarray:
     """The membership column minus the helper's half of it, which is the stream of ``key``."""
     value = member.astype(np.uint64)[:, None] << np.uint64(FRACTION_BITS)
-    value -= prg.rows(key, start, len(member), 1)
+    prg.subtract(value, key, start)
     return value
 
 
-def conceal(half: np.ndarray, key: bytes, start: int) -> tuple[np.ndarray, np.ndarray]:
-    """``half`` minus the stream of ``key``, fit for whoever lacks the key; and the stream."""
-    stream = prg.rows(key, start, len(half), half.shape[1])
-    return half - stream, stream
+def conceal(half: np.ndarray, key: bytes, start: int) -> np.ndarray:
+    """``half`` minus the stream of ``key``: fit for whoever lacks the key."""
+    found = half.copy()
+    prg.subtract(found, key, start)
+    return found
 
 
 def restore(half: np.ndarray, key: bytes, start: int) -> np.ndarray:
     """``half`` plus the stream of ``key``: the other side of a `conceal`."""
-    found: np.ndarray = half + prg.rows(key, start, len(half), half.shape[1])
+    found = half.copy()
+    prg.add(found, key, start)
     return found
-
-
-def total(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """The sum of one or two arrays in the ring."""
-    return parts[0] if len(parts) == 1 else parts[0] + parts[1]

@@ -28,5 +28,5 @@ def masked_rows(values: np.ndarray, order: np.ndarray, key: bytes, start: int, s
         key: of the owner and the coordinator, for this use only.
     """
     rows: np.ndarray = np.take(values, order[start:stop], axis=0)
-    rows -= prg.rows(key, start, stop - start, values.shape[1])
+    prg.subtract(rows, key, start)
     return rows

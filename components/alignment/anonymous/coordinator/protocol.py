@@ -27,7 +27,7 @@ from veilflow.components.alignment.anonymous.interface import (
     Parties,
     Shared,
 )
-from veilflow.components.alignment.anonymous.resharing import merge, place
+from veilflow.components.alignment.anonymous.resharing import Component, merge, place
 from veilflow.components.alignment.anonymous.routing import Route, require_possible, route
 
 BLOCK_WORDS = 1 << 19
@@ -46,9 +46,6 @@ GROUP_KEY, PSEUDONYMS, MASKED_ROWS, POSITIONS, MASKED_HALF = (
 
 _ROWS, _MEMBER, _CARRY, _COMPONENT = "rows", "member", "carry", "component"
 """Uses of a pair's secret: one key per use and owner."""
-
-_Piece = tuple[int, int, tuple[At, ...]]
-"""First column, place among a party's shares, and the one or two arrays whose sum stands there."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +84,16 @@ def align(parties: Parties, holdings: Mapping[str, At], plan: AlignmentPlan, not
         columns.append(MASK)
     parts = {party: parties.run(party, _listed, *found) for party, found in blocks.items()}
     return Shared(parts, tuple(columns), rows, matched)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """What a party puts at one place of a group's columns: a stream it has in common with ``peer``, or a sum."""
+
+    group: _Group
+    place: int
+    peer: str = ""
+    arrays: tuple[At, ...] = ()
 
 
 class _Run:
@@ -206,13 +213,13 @@ class _Run:
             at_helper, at_carrier = self._halves(group, start, stop, rows == stop)
             way = group.way
             if way.third is None:
-                pieces[way.helper].append((group.first, 0, (at_helper,)))
-                pieces[way.carrier].append((group.first, 0, (at_carrier,)))
+                pieces[way.helper].append(_Piece(group, 0, arrays=(at_helper,)))
+                pieces[way.carrier].append(_Piece(group, 0, arrays=(at_carrier,)))
             else:
                 self._open(group, at_helper, at_carrier, (start, stop, rows == stop), pieces)
         columns = sum(group.width for group in groups)
         shape = (stop - start, columns, SHARES[self._plan.spu])
-        return {party: self._merged(party, pieces[party], shape) for party in self._plan.ranks}
+        return {party: self._merged(party, pieces[party], start, shape) for party in self._plan.ranks}
 
     def _halves(self, group: _Group, start: int, stop: int, last: bool) -> tuple[At, At]:
         """The helper's and the carrier's half of a block."""
@@ -232,7 +239,7 @@ class _Run:
                 key = ring.key(owner, _ROWS, owner)
                 half = halves.coordinator_half(key, matches.positions[number][start:stop], group.width)
             if anew:
-                half = halves.conceal(half, ring.key(way.helper, _CARRY, owner), start)[0]
+                half = halves.conceal(half, ring.key(way.helper, _CARRY, owner), start)
                 if last:
                     note(at, "re_mask", rows=stop, columns=group.width, owner=owner or "mask")
             return half
@@ -255,37 +262,35 @@ class _Run:
         start, stop, last = block
         assert third is not None
 
-        def conceal(ring: keys.Keyring, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        def conceal(ring: keys.Keyring, half: np.ndarray) -> np.ndarray:
             found = halves.conceal(half, ring.key(third, _COMPONENT, way.owner), start)
             if last:
                 note(ring.me, "re_mask", rows=stop, columns=group.width, owner=way.owner or "mask")
             return found
 
-        def expand(ring: keys.Keyring, peer: str) -> np.ndarray:
-            return prg.rows(ring.key(peer, _COMPONENT, way.owner), start, stop - start, group.width)
+        mine = run(helper, conceal, self._rings[helper], at_helper)
+        other = run(carrier, conceal, self._rings[carrier], at_carrier)
+        theirs = self._parties.send(helper, other, MASKED_HALF), self._parties.send(carrier, mine, MASKED_HALF)
+        for party, peer, opened in ((helper, carrier, (mine, theirs[0])), (carrier, helper, (other, theirs[1]))):
+            pieces[party].append(_Piece(group, place(ranks, party, third), peer=third))
+            pieces[party].append(_Piece(group, place(ranks, party, peer), arrays=opened))
+            pieces[third].append(_Piece(group, place(ranks, third, party), peer=party))
 
-        mine, kept = run(helper, conceal, self._rings[helper], at_helper, returns=2)
-        other, held = run(carrier, conceal, self._rings[carrier], at_carrier, returns=2)
-        received = {
-            helper: self._parties.send(helper, other, MASKED_HALF),
-            carrier: self._parties.send(carrier, mine, MASKED_HALF),
-        }
-        for party, peer, own, stream in ((helper, carrier, mine, kept), (carrier, helper, other, held)):
-            pieces[party].append((group.first, place(ranks, party, third), (stream,)))
-            pieces[party].append((group.first, place(ranks, party, peer), (own, received[party])))
-        for peer in (helper, carrier):
-            stream = run(third, expand, self._rings[third], peer)
-            pieces[third].append((group.first, place(ranks, third, peer), (stream,)))
+    def _merged(self, party: str, pieces: list[_Piece], start: int, shape: tuple[int, int, int]) -> At:
+        def build(ring: keys.Keyring, *arrays: np.ndarray) -> np.ndarray:
+            parts = [
+                Component(
+                    each.group.first,
+                    each.group.width,
+                    each.place,
+                    ring.key(each.peer, _COMPONENT, each.group.way.owner) if each.peer else None,
+                    len(each.arrays),
+                )
+                for each in pieces
+            ]
+            return merge(parts, arrays, start, shape)
 
-    def _merged(self, party: str, pieces: list[_Piece], shape: tuple[int, int, int]) -> At:
-        layout = [(first, where, len(parts)) for first, where, parts in pieces]
-
-        def build(*arrays: np.ndarray) -> np.ndarray:
-            left = iter(arrays)
-            found = [(first, at, halves.total([next(left) for _ in range(size)])) for first, at, size in layout]
-            return merge(found, *shape)
-
-        return self._parties.run(party, build, *(array for _, _, parts in pieces for array in parts))
+        return self._parties.run(party, build, self._rings[party], *(array for each in pieces for array in each.arrays))
 
     def wait(self, values: Sequence[tuple[str, At]]) -> None:
         """Until each value is there, at its party."""

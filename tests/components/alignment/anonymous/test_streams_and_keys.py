@@ -26,6 +26,21 @@ def test_any_rows_of_a_stream_are_those_of_the_whole(start, count, width):
     np.testing.assert_array_equal(rows[3:], prg.rows(key, start + 3, max(0, count - 3), width)[: len(rows[3:])])
 
 
+@pytest.mark.parametrize("width", [1, 2, 5, 40_001])
+def test_streams_are_added_subtracted_and_written_in_place(width):
+    key, count = bytes(range(32)), 7 if width > 5 else 70_001
+    rows = prg.rows(key, 3, count, width)
+    target = np.zeros((count, width, 2), np.uint64)
+    prg.write(target[..., 1], key, 3)
+    np.testing.assert_array_equal(target[..., 1], rows)
+    assert not target[..., 0].any()
+    prg.add(target[..., 0], key, 3)
+    prg.subtract(target[..., 1], key, 3)
+    np.testing.assert_array_equal(target[..., 0], rows)
+    assert not target[..., 1].any()
+    np.testing.assert_array_equal(rows, prg.rows_at(key, np.arange(3, 3 + count), width))
+
+
 def test_streams_are_uniform_and_differ_by_key():
     one, other = prg.rows(bytes(32), 0, 20_000, 3), prg.rows(bytes([1] * 32), 0, 20_000, 3)
     bits = np.unpackbits(one.view(np.uint8)).mean()

@@ -48,6 +48,14 @@ SPECS = [
 ]
 
 
+@pytest.mark.parametrize("spec", SPECS[:3], ids=lambda spec: f"{spec.layers} {spec.activation}")
+def test_untruncated_logits_are_the_logits_times_a_power_of_two(on_spu: OnSpu, spec: Dense) -> None:
+    network, (x, _) = make_network(spec, FEATURES), rows()
+    flat = np.random.default_rng(1).normal(0, 0.5, network.count()).astype(np.float32)
+    found = on_spu(lambda flat, x: network.forward(flat, x, raw=True)[0])(flat, x)
+    np.testing.assert_allclose(found / 2.0**network.raw_bits, plain_logits(spec, flat, x), atol=1e-3)
+
+
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.layers} {spec.activation}")
 def test_forward_and_gradient_equal_plain_jax(on_spu: OnSpu, spec: Dense) -> None:
     network, (x, y) = make_network(spec, FEATURES), rows()
@@ -117,21 +125,23 @@ def test_figures_equal_those_of_plain_scores(on_spu: OnSpu, weighted: bool) -> N
     rng, n, chunk = np.random.default_rng(5), 300, 128
     x = rng.normal(size=(n, FEATURES)).astype(np.float32)
     flat = rng.normal(size=FEATURES + 1).astype(np.float32)
+    x[::20] *= 40  # some rows are far out
     logits = x @ flat[:-1] + flat[-1]
-    y = (rng.random(n) < 1 / (1 + np.exp(-logits))).astype(np.float32)
+    y = (rng.logistic(size=n) < logits).astype(np.float32)
     weight = rng.choice([0.0, 1.0, 2.0], n).astype(np.float32) if weighted else np.ones(n, np.float32)
     network = make_network(Dense((), "relu"), FEATURES)
     evaluate = on_spu(programs.evaluate_program(network, chunk, weighted).fn)
     count = on_spu(programs.count_program(network, chunk, weighted).fn)
-    sums, counts = np.zeros(3, np.float32), np.zeros((2, len(programs.GRID) + 1), np.float32)
+    sums, counts = np.zeros(4, np.float32), np.zeros((2, len(programs.GRID) + 1), np.float32)
     for start in range(0, n, chunk):
         at = np.minimum(np.arange(start, start + chunk), n - 1)
         valid = (np.arange(start, start + chunk) < n).astype(np.float32)
         extra = [weight[at]] if weighted else []
         (sums,) = evaluate(flat, sums, x[at], y[at], valid, *extra)
         (counts,) = count(flat, counts, x[at], y[at], valid, *extra)
-    loss, accuracy = on_spu(programs.figures_program().fn)(sums)[0]
-    assert loss == pytest.approx(np.average(np.logaddexp(0, logits) - y * logits, weights=weight), abs=5e-3)
+    loss, accuracy, beyond = on_spu(programs.figures_program().fn)(sums)[0]
+    assert beyond == pytest.approx(np.average(np.abs(logits) > 56, weights=weight), abs=2e-3)
+    assert loss == pytest.approx(np.average(np.logaddexp(0, logits) - y * logits, weights=weight), abs=8e-3)
     assert accuracy == pytest.approx(np.average((logits > 0) == y, weights=weight), abs=2e-3)
     auc = on_spu(programs.auc_program().fn)(counts)[0][0]
     assert auc == pytest.approx(roc_auc_score(y, logits, sample_weight=weight), abs=3e-3)
