@@ -95,30 +95,33 @@ def _require_far(known: Sketch, entry: Entry, rules: LedgerRules) -> None:
         )
 
 
-def to_json(entry: Entry) -> dict[str, Any]:
-    """An entry as JSON-able values."""
-    return {
-        "time": entry.time,
-        "owner": entry.owner,
-        "partners": list(entry.partners),
-        "run": entry.run,
-        "input": sketch_to_json(entry.input),
-    }
+def to_json(book: Sequence[Entry]) -> dict[str, Any]:
+    """A book as JSON-able values; an input that took part often stands there once."""
+    inputs = {each.input.digest: sketch_to_json(each.input) for each in book}
+    entries = [
+        {
+            "time": each.time,
+            "owner": each.owner,
+            "partners": list(each.partners),
+            "run": each.run,
+            "input": each.input.digest,
+        }
+        for each in book
+    ]
+    return {"inputs": inputs, "entries": entries}
 
 
-def from_json(document: Mapping[str, Any]) -> Entry:
+def from_json(document: Mapping[str, Any]) -> list[Entry]:
     """The inverse of `to_json`."""
-    return Entry(
-        float(document["time"]),
-        str(document["owner"]),
-        tuple(document["partners"]),
-        str(document["run"]),
-        sketch_from_json(document["input"]),
-    )
+    inputs = {digest: sketch_from_json(found) for digest, found in document["inputs"].items()}
+    return [
+        Entry(float(each["time"]), str(each["owner"]), tuple(each["partners"]), str(each["run"]), inputs[each["input"]])
+        for each in document["entries"]
+    ]
 
 
 def sketch_to_json(input: Sketch) -> dict[str, Any]:
-    """A sketch as JSON-able values, about 6 kB per million people."""
+    """A sketch as JSON-able values, some kB."""
     packed = base64.b64encode(zlib.compress(input.counters.astype("<i4").tobytes())).decode()
     return {"people": input.people, "digest": input.digest, "key": input.key, "counters": packed}
 

@@ -94,10 +94,10 @@ class LedgerStore:
         content = json.loads(body)
         if content["entered"] < count:
             raise ComponentError("run ledger: the book is older than the last run; restore the newest one.")
-        return [from_json(each) for each in content["entries"]]
+        return from_json(content["book"])
 
     def _write(self, key: bytes, entries: Sequence[Entry], entered: int) -> None:
-        body = json.dumps({"entered": entered, "entries": [to_json(each) for each in entries]}, sort_keys=True)
+        body = json.dumps({"entered": entered, "book": to_json(entries)}, sort_keys=True)
         self._replace(_BOOK, json.dumps({"body": body, "mac": _mac(key, body).hex()}).encode())
         self._replace(_COUNT, str(entered).encode())
 
