@@ -148,7 +148,8 @@ class PartyProcesses:
             for event in self._next_events(deadline - time.monotonic()):
                 if on_event is not None:
                     on_event(event)
-                if event.kind in _FAILURES:
+                # That a party ends after it has said why is no reason of its own.
+                if event.kind in _FAILURES and event.party not in {failure.party for failure in failures}:
                     failures.append(event)
         return self._explain(min(failures, key=_rank))
 

@@ -5,6 +5,7 @@ SecretFlow 1.14.0b0 fills the certificate paths of its own link but never sets `
 plaintext without a word. `wire.proxy` sets it, and `join` asks the link itself before anything is sent.
 """
 
+import logging
 from typing import Any
 
 import secretflow as sf
@@ -17,6 +18,7 @@ from veilflow.pipelines.party import archives, storage_jail
 from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.party.sf_config import device_descriptions
 from veilflow.pipelines.party.wire import codec, proxy
+from veilflow.pipelines.party.wire.errors import WireRefused
 from veilflow.pipelines.party.wire.identity import Identity
 from veilflow.pipelines.profile import check_start, facts_of
 from veilflow.pipelines.profile.machine import private_tmp
@@ -25,7 +27,10 @@ RECV_TIMEOUT_MS = 3600 * 1000
 """How long a receive may wait. Death of a peer is noticed by the control link in seconds; this bounds the rest."""
 
 
-class BootstrapError(Exception):
+log = logging.getLogger("veilflow")
+
+
+class BootstrapError(WireRefused):
     """The party cannot join safely; the message says why."""
 
 
@@ -132,7 +137,11 @@ def _listening(setup: PartySetup, party: str, address: str) -> str:
 
 
 def new_link(setup: PartySetup, table: dict[str, str], recv_timeout_ms: int, name: str) -> Any:
-    """A yacl link between the parties of ``table``, with the run's TLS. Blocks until all of them are there."""
+    """A yacl link between the parties of ``table``, with the run's TLS. Blocks until all of them are there.
+
+    Raises:
+        BootstrapError: one of them did not appear, or could not show a certificate that is accepted here.
+    """
     desc = link.Desc()
     desc.id = name
     desc.recv_timeout_ms = recv_timeout_ms
@@ -143,4 +152,12 @@ def new_link(setup: PartySetup, table: dict[str, str], recv_timeout_ms: int, nam
         desc.add_party(party, _listening(setup, party, address) if setup.listen else address)
     retry_sooner(desc)
     fill_tls(desc, setup.tls)
-    return link.create_brpc(desc, list(table).index(setup.party))
+    try:
+        return link.create_brpc(desc, list(table).index(setup.party))
+    except RuntimeError as error:
+        log.error("the %s link did not come up: %s", name, error)
+        others = " and ".join(party for party in table if party != setup.party)
+        raise BootstrapError(
+            f"no {'TLS ' if setup.tls else ''}connection between {setup.party} and {others}: not started in time, "
+            f"another address, or a certificate or encryption that is not the same at all; yacl's words are in the log."
+        ) from None
