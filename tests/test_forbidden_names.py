@@ -42,7 +42,6 @@ ALLOWED = {
     ("components/vertical/split/batches.py", "generator without the OS"): "from the hash of all parties' own OS tokens",
     ("pipelines/bench/split_data.py", "generator without the OS"): "the same split of public data in every bench",
     ("components/devices/pyu.py", "sfd.get"): "`publish` itself",
-    ("datasets/generators/bayes.py", "generator without the OS"): "invented data, the same for a given seed",
     ("datasets/generators/hospital_insurer.py", "generator without the OS"): "invented data",
     ("datasets/generators/three_banks.py", "generator without the OS"): "invented data",
     ("datasets/samples/breast_cancer.py", "generator without the OS"): "the same public rows for everybody",
