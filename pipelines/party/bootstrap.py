@@ -5,6 +5,7 @@ SecretFlow 1.14.0b0 fills the certificate paths of its own link but never sets `
 plaintext without a word. `wire.proxy` sets it, and `join` asks the link itself before anything is sent.
 """
 
+import logging
 from typing import Any
 
 import secretflow as sf
@@ -16,12 +17,16 @@ from veilflow.pipelines.party import archives, storage_jail
 from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.party.sf_config import device_descriptions
 from veilflow.pipelines.party.wire import codec, proxy
+from veilflow.pipelines.party.wire.errors import WireRefused
 from veilflow.pipelines.party.wire.identity import Identity
 from veilflow.pipelines.profile import check_start, facts_of
 from veilflow.pipelines.profile.machine import private_tmp
 
 
-class BootstrapError(Exception):
+log = logging.getLogger("veilflow")
+
+
+class BootstrapError(WireRefused):
     """The party cannot join safely; the message says why."""
 
 

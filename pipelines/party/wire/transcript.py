@@ -17,8 +17,8 @@ FILE = "transcript.jsonl"
 class Transcript:
     """Appends to ``folder/transcript.jsonl`` and keeps totals per step.
 
-    Called from SecretFlow's sending and receiving threads; each writes whole lines, which are in the file at once: a run
-    that is refused ends without a goodbye, and its last lines are those that matter.
+    Called from SecretFlow's sending and receiving threads; each writes whole lines, which are in the file at once: a
+    run that is refused ends without a goodbye, and its last lines are those that matter.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -104,7 +104,7 @@ def outcomes(tmp_path_factory, loopback, play_all):
         folder = tmp_path_factory.mktemp(case.__name__)
         job = {"job": "call", "function": f"{Path(__file__).resolve()}:{case.__name__}", "args": []}
         scenarios[case.__name__] = (folder, with_new_identities(loopback(folder, PARTIES)), job)
-    return play_all(scenarios)
+    return play_all(scenarios, at_once=8)
 
 
 @pytest.fixture(params=CASES, ids=lambda case: case.__name__)

@@ -231,7 +231,7 @@ def test_cut_off_anywhere_it_is_refused():
 @pytest.mark.parametrize(
     "raw",
     [
-        HEAD + pickle.BYTEARRAY8 + (1 << 45).to_bytes(8, "little") + b"x" + pickle.STOP,
+        HEAD + pickle.BYTEARRAY8 + (1 << 33).to_bytes(8, "little") + b"x" + pickle.STOP,
         HEAD + pickle.NONE + pickle.LONG_BINPUT + (2**32 - 1).to_bytes(4, "little") + pickle.STOP,
         HEAD + pickle.BINBYTES8 + (1 << 45).to_bytes(8, "little") + b"x" + pickle.STOP,
         HEAD + pickle.FRAME + (1 << 45).to_bytes(8, "little") + pickle.NONE + pickle.STOP,

@@ -128,6 +128,7 @@ def the_same_object_twice(proxy, trap):
     """Two whole, well signed messages for one object: a later one must not replace what has arrived."""
     from veilflow.pipelines.party.wire import proxy as module
 
+    _open_own_gate(proxy)
     original = module.SecureLinkProxy._send
 
     def twice(self, dest, data, seq):
@@ -190,7 +191,7 @@ def outcomes(tmp_path_factory, loopback, play_all):
         args = [name, str(folder / "the code ran")]
         job = {"job": "call", "function": f"{Path(__file__).resolve()}:attacked", "args": args}
         scenarios[name] = (folder, with_new_identities(loopback(folder, PARTIES)), job)
-    return play_all(scenarios)
+    return play_all(scenarios, at_once=8)
 
 
 def test_without_an_attack_the_result_is_right(outcomes):
