@@ -145,8 +145,8 @@ def pair_link(route: PairRoute, me: str, name: str, recv_seconds: int) -> Iterat
         if route.check is not None:
             route.check(link, list(route.addresses), name)
         yield link
-        # Not `stop_link`: it closes at the peer's last word, whose receipt is then lost with TLS on a busy machine; yacl
-        # tries for 10 s and ends the process (2 of 7 runs). So nothing is on its way when the link goes.
+        # Not `stop_link`: it closes at the peer's last word, whose receipt is then lost with TLS on a busy machine;
+        # yacl tries for 10 s and ends the process (2 of 7 runs). So nothing is on its way when the link goes.
         link.barrier()
         time.sleep(_LINGER_SECONDS)
     finally:

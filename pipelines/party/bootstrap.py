@@ -20,6 +20,7 @@ from veilflow.pipelines.party.wire.identity import Identity
 from veilflow.pipelines.profile import check_start, facts_of
 from veilflow.pipelines.profile.machine import private_tmp
 
+
 class BootstrapError(Exception):
     """The party cannot join safely; the message says why."""
 

@@ -85,14 +85,13 @@ class Hosts:
     def mend(self, party: str) -> None:
         _ip("-n", self._names["hub"], "link", "set", f"to-{party[:8]}", "up")
 
-    def slow_down(self, delay: str = "50ms", rate: str = "10mbit") -> str:
-        """On every host's way out. Returns why it cannot be done, or nothing."""
+    def slow_down(self, discipline: str) -> str:
+        """A tc queueing discipline on every host's way out. Returns why it cannot be had, or nothing."""
         for party in PARTIES:
-            command = ["ip", "netns", "exec", self._names[party], "tc", "qdisc", "add", "dev", "eth0", "root"]
-            command += ["netem", "delay", delay, "rate", rate]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            command = ["ip", "netns", "exec", self._names[party], "tc", "qdisc", "replace", "dev", "eth0", "root"]
+            done = subprocess.run([*command, *discipline.split()], capture_output=True, text=True, check=False)
             if done.returncode:
-                return f"tc cannot slow a link down here: {done.stderr.strip()}"
+                return f"this kernel has no {discipline.split()[0]}: {done.stderr.strip()}"
         return ""
 
     def _build(self) -> None:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -45,20 +46,27 @@ def _codes(started, seconds=120):
 def _people(out, party):
     """Whom ``party`` found to be common, sorted."""
     (table,) = [
-        file
-        for file in (out / party / "artifacts").glob("*/table")
-        if (file.parent / ".node").read_text() == "align"
+        file for file in (out / party / "artifacts").glob("*/table") if (file.parent / ".node").read_text() == "align"
     ]
     return sorted(orc.ORCFile(str(table)).read().to_pandas()["person"].astype(str))
 
 
-def test_a_run_over_three_hosts_ends_the_same_on_a_slow_link(hosts, tmp_path):
+SLOW = {
+    "narrow": "tbf rate 1mbit burst 16kb latency 400ms",
+    "narrow and far": "netem delay 50ms rate 10mbit",
+}
+
+
+@pytest.mark.parametrize("slow", SLOW)
+def test_a_run_over_three_hosts_ends_the_same_on_a_slow_link(hosts, tmp_path, slow):
+    if shutil.which("tc") is None or (reason := hosts.slow_down(SLOW[slow])):
+        pytest.skip("there is no `tc`" if shutil.which("tc") is None else reason)
     file = tmp_path / "meeting.yaml"
     file.write_text(MEETING)
     found = {}
-    for name in ("fast", "slow"):
-        if name == "slow" and (reason := hosts.slow_down()):
-            pytest.skip(reason)
+    for name in ("slow", "fast"):
+        if name == "fast":
+            assert not hosts.slow_down("pfifo_fast")
         codes = _codes(hosts.run(file, name))
         assert set(codes.values()) == {0}, {party: hosts.said(name, party) for party in PARTIES}
         found[name] = {party: _people(hosts.out(name, party), party) for party in ("hospital", "insurer")}
