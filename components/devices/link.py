@@ -95,13 +95,18 @@ def link_description(route: PairRoute, name: str, recv_seconds: int) -> Any:
     for party, address in route.addresses.items():
         desc.add_party(party, address)
     if route.tls is not None:
-        for side in (desc.server_ssl_opts, desc.client_ssl_opts):
-            side.cert.certificate_path = route.tls["certificate"]
-            side.cert.private_key_path = route.tls["key"]
-            side.verify.ca_file_path = route.tls["ca"]
-            side.verify.verify_depth = 1
-        desc.enable_ssl = True  # without it yacl ignores the files and sends plain text
+        fill_tls(desc, route.tls)
     return desc
+
+
+def fill_tls(desc: Any, tls: Mapping[str, str]) -> None:
+    """Switch TLS on in a yacl link description, both directions, peers verified against our CA."""
+    for side in (desc.server_ssl_opts, desc.client_ssl_opts):
+        side.cert.certificate_path = tls["certificate"]
+        side.cert.private_key_path = tls["key"]
+        side.verify.ca_file_path = tls["ca"]
+        side.verify.verify_depth = 1
+    desc.enable_ssl = True  # without it yacl ignores the files and sends plain text
 
 
 def require_free_port(route: PairRoute, me: str) -> bool:
