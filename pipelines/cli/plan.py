@@ -15,7 +15,8 @@ from veilflow.pipelines.cli.output import show
 @pipeline_file
 @set_values
 @policy_files
-def plan(file: Path, overrides: tuple[str, ...], policy_paths: tuple[Path, ...]) -> None:
+@click.option("--wire", is_flag=True, help="Also show which objects may leave a party; a run refuses all others.")
+def plan(file: Path, overrides: tuple[str, ...], policy_paths: tuple[Path, ...], wire: bool) -> None:
     """Show the steps of FILE in order, who takes part, and what each party learns.
 
     With --policy every line says whether it is allowed.
@@ -24,6 +25,7 @@ def plan(file: Path, overrides: tuple[str, ...], policy_paths: tuple[Path, ...])
     """
     from veilflow.pipelines.plan import make_plan, render_disclosures, render_steps
     from veilflow.pipelines.plan.disclosures import PUBLIC
+    from veilflow.pipelines.plan.sends import NOTE, render_sends
     from veilflow.pipelines.policy import judge_all, load_policies, refusal
     from veilflow.pipelines.policy.words import mark, rulings
     from veilflow.pipelines.spec import load
@@ -38,6 +40,8 @@ def plan(file: Path, overrides: tuple[str, ...], policy_paths: tuple[Path, ...])
     show(Text("Steps", style="bold underline"), render_steps(found), "")
     marks = partial(mark, verdicts) if verdicts else None
     show(Text("What each party learns", style="bold underline"), PUBLIC, render_disclosures(found, marks))
+    if wire:
+        show("", Text("What may leave each party", style="bold underline"), NOTE, render_sends(found))
     if verdicts:
         show("", Text("Policies", style="bold underline"), *rulings(verdicts))
     if refused := refusal(verdicts):

@@ -67,6 +67,8 @@ class Cluster(_Strict):
     tls: TlsFiles | None = None
     identity: Path | None = None
     """This machine's private signing key."""
+    undeclared: list[str] = []
+    """Components (``domain/name``) that this party runs although they do not say what they send."""
     policies: list[Path] = []
     """This party's own: enforced here, neither compared with the others nor told them."""
     connect_seconds: int = Field(120, ge=10, le=86_400)

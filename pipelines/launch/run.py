@@ -6,7 +6,7 @@ from pathlib import Path
 from veilflow.pipelines.cluster.config import Cluster
 from veilflow.pipelines.launch.processes import Event, PartyFailed, PartyProcesses
 from veilflow.pipelines.launch.record import RunRecorder
-from veilflow.pipelines.launch.setups import party_setup, simulation_setups
+from veilflow.pipelines.launch.setups import party_setup, require_declared, simulation_setups
 from veilflow.pipelines.ledger import Run, write_run
 from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.party.store import write_atomically
@@ -64,6 +64,7 @@ def run_here(
     if cluster is None or party is None:
         setups = simulation_setups(pipeline, out, tls)
     else:
+        require_declared(plan, cluster)
         setups = party_setup(pipeline, out, cluster, party)
     out.mkdir(parents=True, exist_ok=True)
     # From here on a killed launcher leaves an entry that says "running", never an old "ok".

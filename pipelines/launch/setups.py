@@ -7,8 +7,24 @@ from veilflow.pipelines.cluster.addresses import Addresses, from_bases, on_loopb
 from veilflow.pipelines.cluster.config import Cluster
 from veilflow.pipelines.launch.identities import with_new_identities
 from veilflow.pipelines.party.setup import HeuDevice, PartySetup, SpuDevice
+from veilflow.pipelines.plan import Plan
 from veilflow.pipelines.profile import check_start, facts_of
 from veilflow.pipelines.spec import Pipeline
+
+
+def require_declared(plan: Plan, cluster: Cluster) -> None:
+    """Between organisations, what a step may send is known before it runs.
+
+    Raises:
+        SetupError: a step makes no claims, so the egress check could refuse nothing, and the file does not name it.
+    """
+    silent = {step.component_id.split(":")[0] for step in plan.steps if any(s.kind == "anything" for s in step.sends)}
+    lacking = sorted(silent - set(cluster.undeclared))
+    if lacking and cluster.profile == "production":
+        raise SetupError(
+            f"{', '.join(lacking)} does not say what it sends, so nothing could be refused. To run it nevertheless, "
+            f"add undeclared: [{', '.join(lacking)}] to the cluster file."
+        )
 
 
 class SetupError(Exception):

@@ -16,6 +16,7 @@ from secretflow.spec.extend.cluster_pb2 import SFClusterConfig
 from secretflow.utils.errors import InvalidStateError
 from secretflow_spec.v1.data_pb2 import StorageConfig
 
+from veilflow.components.devices.checked_spu import CheckedSPU
 from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.party.wire.link_check import Check
 from veilflow.pipelines.party.wire.proxy import Wire
@@ -40,7 +41,7 @@ class Devices:
             return held
         if held is not None:
             held.shutdown()
-        made = SPU(with_tls(cluster_def, self._setup), link_desc, log_options=self._log_options())
+        made = CheckedSPU(with_tls(cluster_def, self._setup), link_desc, log_options=self._log_options())
         made.veilflow_runtime = wanted
         self._made[ports] = made
         return made

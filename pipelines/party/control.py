@@ -174,8 +174,11 @@ def parse(identity: Identity, peer: str, job: str, number: int, raw: bytes) -> d
         raise WireRefused(f"control message of {len(raw)} bytes, at most {_MAX_MESSAGE} are accepted")
     text, signature = raw[:-SIGNATURE_BYTES], raw[-SIGNATURE_BYTES:]
     identity.require(peer, _PURPOSE, text, signature)
-    message = json.loads(text)
-    if not isinstance(message, dict) or message.get("kind") not in {"beat", "bye", "abort"}:
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        message = None
+    if not isinstance(message, dict) or message.get("kind") not in ("beat", "bye", "abort"):
         raise WireRefused(f"control message of {peer} of unknown kind")
     if (message.get("job"), message.get("number")) != (job, number):
         raise WireRefused(f"control message of {peer} is repeated, missing one before it, or of another run")

@@ -12,6 +12,7 @@ from veilflow.pipelines.report.disclosure import learned, not_reached
 from veilflow.pipelines.report.graph import PARTY_COLOURS, graph, legend
 from veilflow.pipelines.report.policies import rulings
 from veilflow.pipelines.report.receipts import receipt_rows
+from veilflow.pipelines.report.sent import sent_rows
 from veilflow.pipelines.report.steps import step_reports
 from veilflow.pipelines.report.traffic import traffic
 
@@ -46,6 +47,7 @@ def render(run: Run) -> str:
         others=[step for step in steps if not step.drawn],
         traffic=traffic(run),
         receipts=receipt_rows(run),
+        sent=sent_rows(run),
     )
 
 

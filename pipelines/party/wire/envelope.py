@@ -17,7 +17,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 
 from veilflow.pipelines.party.wire.errors import WireRefused
 from veilflow.pipelines.party.wire.identity import SIGNATURE_BYTES, Identity
@@ -51,7 +51,7 @@ class Header:
     sha256: str
 
     def to_bytes(self) -> bytes:
-        return json.dumps(asdict(self), sort_keys=True).encode()
+        return json.dumps(vars(self)).encode()
 
     @staticmethod
     def from_bytes(raw: bytes) -> "Header":
@@ -60,9 +60,12 @@ class Header:
             header = Header(**found)
         except (ValueError, TypeError, RecursionError):
             raise WireRefused("a message's header cannot be read.") from None
-        if any(type(getattr(header, each.name)) is not each.type for each in fields(Header)):
+        if any(type(getattr(header, name)) is not kind for name, kind in _TYPES):
             raise WireRefused("a message's header holds values of another type.")
         return header
+
+
+_TYPES = [(each.name, each.type) for each in fields(Header)]
 
 
 class Sender:

@@ -77,8 +77,9 @@ class SecureLinkProxy(BrpcLinkProxy):  # type: ignore[misc]
         peers = [party for party in self._addresses if party != self_party]
         self._senders = {peer: Sender(wire.identity, job_name, peer) for peer in peers}
         self._receivers = {peer: Receiver(wire.identity, job_name, peer) for peer in peers}
-        self._arrived: dict[str, dict[int, Any]] = {peer: {} for peer in peers}
+        self._arrived: dict[str, dict[int, tuple[Tag, Any]]] = {peer: {} for peer in peers}
         self._tags: dict[tuple[str, int], Tag] = {}
+        self._wanted: dict[tuple[str, int], Tag] = {}
 
     @property
     def encrypted(self) -> bool:
@@ -86,15 +87,24 @@ class SecureLinkProxy(BrpcLinkProxy):  # type: ignore[misc]
         return bool(self._desc.enable_ssl)
 
     def attach(self, context: GlobalContext) -> None:
-        """Note step and label of every object at the moment it is queued, in the main thread."""
-        original = context.send
+        """Note step and label of every object at the moment it is queued or asked for, in the main thread.
+
+        Both ends come to that moment in the same statement. What a peer says about an object is held to it, so that a
+        member cannot use a more generous line of another step.
+        """
+        original, original_recv = context.send, context.recv
 
         def send(target_party: str, fed_obj: FedObject) -> None:
             if not fed_obj.is_sent(target_party):
                 self._tags[target_party, fed_obj.get_seq_id()] = Tag(self._wire.step, current())
             original(target_party, fed_obj)
 
-        context.send = send
+        def recv(fed_obj: FedObject) -> FedObject:
+            if not fed_obj.has_object():
+                self._wanted[fed_obj.get_party(), fed_obj.get_seq_id()] = Tag(self._wire.step, current())
+            return original_recv(fed_obj)
+
+        context.send, context.recv = send, recv
 
     def send(self, dest_party: str, data: Any, seq_id: int) -> bool:
         """Check, sign and send one object; where it may not leave, the run ends here.
@@ -135,7 +145,12 @@ class SecureLinkProxy(BrpcLinkProxy):  # type: ignore[misc]
         except (WireRefused, PeerStalled) as refusal:
             self._wire.on_refusal(refusal)
             raise
-        value = arrived.pop(seq_id)
+        tag, value = arrived.pop(seq_id)
+        try:
+            self._require_wanted(tag, src_party, seq_id)
+        except WireRefused as refusal:
+            self._wire.on_refusal(refusal)
+            raise
         if isinstance(value, RemoteFailure):
             return FedRemoteError(src_party, InternalError(src_party, value.reference))
         return value
@@ -158,9 +173,18 @@ class SecureLinkProxy(BrpcLinkProxy):  # type: ignore[misc]
         if header.seq in arrived or len(arrived) >= MAX_WAITING:
             raise WireRefused(f"{peer} sent object {header.seq} twice, or more than {MAX_WAITING} that nobody wants.")
         value = decode(payload)
-        seen = self._wire.gate.admit_in(Tag(header.step, header.what), peer, value)
+        tag = Tag(header.step, header.what)
+        seen = self._wire.gate.admit_in(tag, peer, value)
         self._wire.transcript.note("in", peer, header, seen)
-        arrived[header.seq] = value
+        arrived[header.seq] = (tag, value)
+
+    def _require_wanted(self, tag: Tag, peer: str, seq_id: int) -> None:
+        wanted = self._wanted.pop((peer, seq_id), tag)
+        if tag != wanted:
+            raise WireRefused(
+                f"{peer} sent object {seq_id} as {tag.what!r} of step '{tag.step}'; "
+                f"here it is {wanted.what!r} of step '{wanted.step}'."
+            )
 
     def _without_exception(self, data: Any) -> Any:
         """SecretFlow sends the exception of a task that failed, data in its text included; peers get a reference."""
