@@ -5,9 +5,6 @@ SecretFlow 1.14.0b0 fills the certificate paths of its own link but never sets `
 plaintext without a word. `wire.proxy` sets it, and `join` asks the link itself before anything is sent.
 """
 
-import logging
-from typing import Any
-
 import secretflow as sf
 from secretflow.distributed.fed.global_context import get_global_context
 from secretflow.spec.extend.cluster_pb2 import SFClusterConfig, SFClusterDesc
@@ -21,9 +18,6 @@ from veilflow.pipelines.party.wire.errors import WireRefused
 from veilflow.pipelines.party.wire.identity import Identity
 from veilflow.pipelines.profile import check_start, facts_of
 from veilflow.pipelines.profile.machine import private_tmp
-
-
-log = logging.getLogger("veilflow")
 
 
 class BootstrapError(WireRefused):
@@ -90,18 +84,6 @@ def leave(on_error: bool) -> None:
 def fed_tls(tls: dict[str, str] | None) -> dict[str, str] | None:
     """Our names for the three PEM files -> SecretFlow's."""
     return None if tls is None else {"ca_cert": tls["ca"], "cert": tls["certificate"], "key": tls["key"]}
-
-
-def fill_tls(desc: Any, tls: dict[str, str] | None) -> None:
-    """Switch TLS on in a yacl link description, both directions, peers verified against our CA."""
-    if tls is None:
-        return
-    for options in (desc.server_ssl_opts, desc.client_ssl_opts):
-        options.cert.certificate_path = tls["certificate"]
-        options.cert.private_key_path = tls["key"]
-        options.verify.ca_file_path = tls["ca"]
-        options.verify.verify_depth = 1
-    desc.enable_ssl = True
 
 
 def _cluster_config(setup: PartySetup) -> SFClusterConfig:

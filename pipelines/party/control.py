@@ -2,8 +2,8 @@
 
 Computes     the job's name (`wire.handshake`); afterwards nothing.
 Adversary    a member that speaks as another one: every message is signed and numbered.
-Reveals      to all parties: that a party is alive, and on abort a step's name, a constant code, and which peer was lost.
-             Never a message text, which could carry data.
+Reveals      to all parties: that a party is alive, and on abort a step's name, a constant code, and which peer was
+             lost. Never a message text, which could carry data.
 Not covered  a peer that keeps beating while its work is stuck: `PartySetup.stall_minutes` bounds every receive.
 Assumes      TLS on the link wherever it leaves the machine (`connection.tls_context`).
 Cost         one small message per party, peer and `_BEAT_SECONDS`.

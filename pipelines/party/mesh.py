@@ -216,7 +216,7 @@ def _in_words(error: Exception) -> str:
         return f"its certificate was refused: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return f"no TLS with it: {error.reason}"
-    return f"{error.strerror or error}".lower()
+    return str(getattr(error, "strerror", None) or error).lower()
 
 
 def _background(work: Callable[..., None], name: str, *args: object) -> None:

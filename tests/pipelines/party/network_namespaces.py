@@ -15,6 +15,16 @@ from veilflow.pipelines.certs.folder import ephemeral
 PARTIES = ["hospital", "insurer", "coordinator"]
 SILENCE_SECONDS = 6
 _PORT = 9100
+_KNOCK = """
+import socket, sys, time
+for _ in range(2):  # the first asks for the hardware address, too
+    began = time.monotonic()
+    try:
+        socket.create_connection((sys.argv[1], 9), 5)
+    except ConnectionRefusedError:
+        took = time.monotonic() - began
+print(took)
+"""
 
 
 def why_not() -> str:
@@ -36,10 +46,15 @@ def why_not() -> str:
 
 
 class Hosts:
-    """The network, and a cluster file for each host; a context manager that leaves no namespace and no process."""
+    """The network, and a cluster file for each host; a context manager that leaves no namespace and no process.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        slow: (delay in seconds, bits per second) of every host's way out; None for a bridge at full speed.
+    """
+
+    def __init__(self, folder: Path, slow: tuple[float, float] | None = None) -> None:
         self._folder = folder
+        self._slow = slow
         self._run = secrets.token_hex(3)
         self._started: list[subprocess.Popen] = []
         self._address = {party: f"10.77.0.{number}" for number, party in enumerate(PARTIES, 1)}
@@ -85,26 +100,21 @@ class Hosts:
     def mend(self, party: str) -> None:
         _ip("-n", self._names["hub"], "link", "set", f"to-{party[:8]}", "up")
 
-    def slow_down(self, delay: str = "50ms", rate: str = "10mbit") -> str:
-        """On every host's way out. Returns why it cannot be done, or nothing."""
-        for party in PARTIES:
-            command = ["ip", "netns", "exec", self._names[party], "tc", "qdisc", "add", "dev", "eth0", "root"]
-            command += ["netem", "delay", delay, "rate", rate]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                return f"tc cannot slow a link down here: {done.stderr.strip()}"
-        return ""
+    def round_trip(self) -> float:
+        """Seconds from the first host to the second and back: a connection that nobody takes."""
+        command = ["ip", "netns", "exec", self._names[PARTIES[0]], sys.executable, "-c", _KNOCK]
+        done = subprocess.run([*command, self._address[PARTIES[1]]], capture_output=True, check=True)
+        return float(done.stdout)
 
     def _build(self) -> None:
-        hub = self._names["hub"]
         for name in self._names.values():
             _ip("netns", "add", name)
-        _ip("-n", hub, "link", "add", "br0", "type", "bridge")
-        _ip("-n", hub, "link", "set", "br0", "up")
+        if self._slow is None:
+            self._bridge()
+        else:
+            self._switch(*self._slow)
         for party in PARTIES:
-            host, port = self._names[party], f"to-{party[:8]}"
-            _ip("-n", hub, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", host)
-            _ip("-n", hub, "link", "set", port, "master", "br0", "up")
+            host = self._names[party]
             _ip("-n", host, "address", "add", f"{self._address[party]}/24", "dev", "eth0")
             _ip("-n", host, "link", "set", "eth0", "up")
             _ip("-n", host, "link", "set", "lo", "up")
@@ -117,6 +127,24 @@ class Hosts:
             head = ["version: 1", f"identity: {made[party].identity}", f"tls: {json.dumps(made[party].tls)}"]
             head.append(f"silence_seconds: {SILENCE_SECONDS}")
             (self._folder / f"{party}.yaml").write_text("\n".join([*head, "parties:", *rows, ""]))
+
+    def _bridge(self) -> None:
+        hub = self._names["hub"]
+        _ip("-n", hub, "link", "add", "br0", "type", "bridge")
+        _ip("-n", hub, "link", "set", "br0", "up")
+        for party in PARTIES:
+            port = f"to-{party[:8]}"
+            _ip("-n", hub, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", self._names[party])
+            _ip("-n", hub, "link", "set", port, "master", "br0", "up")
+
+    def _switch(self, delay: float, rate: float) -> None:
+        command = [sys.executable, str(Path(__file__).with_name("slow_switch.py")), str(delay), str(rate)]
+        command += [self._names[party] for party in PARTIES]
+        switch = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+        self._started.append(switch)
+        assert switch.stdout is not None
+        with switch.stdout as said:
+            assert said.readline() == b"up\n", "the switch did not start"
 
     def _start(self, party: str, pipeline: Path, name: str, options: tuple[str, ...]) -> subprocess.Popen:
         command = ["ip", "netns", "exec", self._names[party], sys.executable, "-m", "veilflow.pipelines.cli", "run"]
