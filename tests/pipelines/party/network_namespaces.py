@@ -3,6 +3,7 @@ addresses and loopback. Needs root and iproute2."""
 
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -55,12 +56,13 @@ class Hosts:
     def __init__(self, folder: Path, slow: tuple[float, float] | None = None) -> None:
         self._folder = folder
         self._slow = slow
-        self._run = secrets.token_hex(3)
+        self._run = f"{os.getpid()}-{secrets.token_hex(3)}"  # whose it is, for `_sweep`
         self._started: list[subprocess.Popen] = []
         self._address = {party: f"10.77.0.{number}" for number, party in enumerate(PARTIES, 1)}
         self._names = {party: f"vf-{self._run}-{party}" for party in [*PARTIES, "hub"]}
 
     def __enter__(self) -> "Hosts":
+        _sweep()
         try:
             self._build()
         except BaseException:
@@ -154,6 +156,19 @@ class Hosts:
             process = subprocess.Popen(command, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True)
         self._started.append(process)
         return process
+
+
+def _sweep() -> None:
+    """Remove what test processes that were killed have left: nobody else can."""
+    listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
+    for line in listed.splitlines():
+        found = re.match(r"vf-(\d+)-[0-9a-f]{6}-", line)
+        if found and not Path(f"/proc/{found[1]}").exists():
+            name = line.split()[0]
+            held = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True, check=False).stdout
+            for pid in held.split():
+                os.kill(int(pid), 9)
+            subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
 
 
 def _ip(*arguments: str) -> None:
