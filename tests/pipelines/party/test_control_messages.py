@@ -68,7 +68,11 @@ def test_a_changed_byte_is_refused(at, mask):
         _parse(bytes(raw))
 
 
-@given(st.recursive(st.none() | st.integers() | st.text(), lambda e: st.lists(e) | st.dictionaries(st.text(), e)))
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(), lambda e: st.lists(e) | st.dictionaries(st.text(), e), max_leaves=5
+    )
+)
 def test_any_signed_document_is_a_message_or_a_refusal(document):
     with pytest.raises(WireRefused):
         _parse(_signed(document))

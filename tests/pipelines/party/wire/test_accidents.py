@@ -64,7 +64,7 @@ def one_row_too_many(context):
     from veilflow.components.devices.events import sizes
     from veilflow.components.devices.pyu import run_on, send_to
 
-    _allow(context, Send("sent", ("hospital",), ("insurer",), "array", "float64", ("batch", 4)))
+    _allow(context, Send("sent", ("hospital",), ("insurer",), "array", "float64", ("batch", 4)), Send("published"))
     sizes(context, batch=2)
     run_on("insurer", len, send_to("insurer", run_on("hospital", _rows)))
     _meet()
@@ -73,7 +73,7 @@ def one_row_too_many(context):
 def to_the_wrong_party(context):
     from veilflow.components.devices.pyu import run_on, send_to
 
-    _allow(context, Send("sent", ("insurer",), ("hospital",), "array", "float64", (3, 4)))
+    _allow(context, Send("sent", ("insurer",), ("hospital",), "array", "float64", (3, 4)), Send("published"))
     run_on("insurer", len, send_to("insurer", run_on("hospital", _rows)))
     _meet()
 
@@ -93,7 +93,7 @@ CASES = {
     rows_in_a_document: r"was about to send bundle of \d+ bytes to insurer as 'published'",
     one_opening_too_many: ROWS + r" as 'sent'\. .*array of shape \[3, 4\] 2 time\(s\)",
     one_row_too_many: ROWS + r" as 'sent'\. It may send insurer: float64 array of shape \['batch', 4\] as 'sent'",
-    to_the_wrong_party: ROWS + r" as 'sent'\. It may send insurer: nothing",
+    to_the_wrong_party: ROWS + r" as 'sent'\. It may send insurer: document as 'published'\.",
 }
 
 

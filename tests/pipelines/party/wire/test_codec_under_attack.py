@@ -143,6 +143,12 @@ def test_an_array_is_never_larger_than_the_bytes_it_comes_with(shape):
         arrays.restore_objects(["one"], shape if shape != (True,) else (2,))
 
 
+def test_no_bytes_are_no_array_of_whatever_lies_in_memory():
+    for shape in [(5,), (1 << 20, 3), ()]:
+        with pytest.raises(ValueError):
+            arrays.restore_array(b"", "C", "<f8", shape)
+
+
 @pytest.mark.parametrize("order", ["A", "K", "", None])
 def test_an_array_has_one_of_two_orders(order):
     with pytest.raises((ValueError, TypeError)):

@@ -87,7 +87,7 @@ def outcomes(tmp_path_factory, loopback, play_all):
         setups, made = _world(folder, loopback)
         setups["carol"] = case(folder, setups, made)
         scenarios[case.__name__] = (folder, setups, None)
-    return play_all(scenarios, at_once=5)
+    return play_all(scenarios, at_once=8)
 
 
 def test_who_holds_the_right_keys_joins(outcomes):
