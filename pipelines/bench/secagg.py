@@ -54,7 +54,8 @@ def run(rows: int | None = None, rounds: int = 10) -> list[Result]:
 
 def at_parties(call: Any, clients: list[str], coordinator: str, length: int, rounds: int) -> list[Result]:
     """Speed and traffic of every backend, `plain` first. ``call`` calls a function by name at every party."""
-    results, plain = [], {}
+    results: list[Result] = []
+    plain: dict[str, float] = {}
     case = f"{length} values, {len(clients)} clients"
     for backend in sorted(BACKENDS, key=lambda name: name != PLAIN):
         found = call(f"{_SIDE}:sums", backend, clients, coordinator, length, rounds, VALUE_BITS)

@@ -3,10 +3,12 @@
 import math
 
 import dp_accounting
+import numpy as np
 import pytest
 from dp_accounting.pld import PLDAccountant
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import brentq
 from scipy.stats import norm
 
 from veilflow.components.errors import ComponentError
@@ -103,6 +105,24 @@ def test_the_multiplier_for_a_budget_is_the_smallest_that_fits() -> None:
 def test_what_has_no_epsilon_is_refused(make, words: str) -> None:
     with pytest.raises(ComponentError, match=words):
         make()
+
+
+def discrete_epsilon(sigma: float, shift: int) -> float:
+    """Exact epsilon of one draw of the discrete Gaussian that hides a shift by whole steps."""
+    x = np.arange(-40 * int(sigma), 40 * int(sigma) + 1)
+    p = np.exp(-(x**2) / (2 * sigma**2))
+    p /= p.sum()
+    moved = np.append(np.zeros(shift), p[:-shift])
+    return float(brentq(lambda eps: np.maximum(p - math.exp(eps) * moved, 0).sum() - DELTA, 0, 50))
+
+
+@pytest.mark.parametrize(
+    "sigma, shift, close", [(10.0, 10, 1e-3), (30.0, 10, 1e-3), (100.0, 100, 1e-4), (1.0, 1, None)]
+)
+def test_discrete_noise_costs_what_continuous_noise_does_once_it_is_wide(sigma, shift, close) -> None:
+    difference = abs(discrete_epsilon(sigma, shift) - gaussian_epsilon([sigma / shift], DELTA))
+    assert difference < close if close else difference > 1e-2
+    assert discrete_epsilon(sigma, shift) < epsilon([Charge(sigma / shift)], DELTA, "rdp")
 
 
 def test_nothing_released_costs_nothing() -> None:

@@ -63,5 +63,7 @@ def test_what_cannot_be_released_is_refused() -> None:
         fitting(1.0, 20.0, 10_000, 8)
     with pytest.raises(ComponentError, match="30 coordinates were agreed, the update has 29"):
         protect(np.zeros(29), fitting(1.0, 1.0, 30))
+    with pytest.raises(ComponentError, match="counts on at least 10"):
+        Release(1.0, 0.5, Grid(0.1), 10)
     with pytest.raises(ComponentError, match="grid steps wide"):
         Release(1.0, 1.0, Grid(1e-9), 10)
