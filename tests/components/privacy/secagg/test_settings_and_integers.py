@@ -29,6 +29,14 @@ def test_settings_that_do_not_protect_are_refused(settings: SumSettings, words: 
         settings.check(BANKS, "centre")
 
 
+def test_a_coordinator_that_brings_a_vector_needs_two_others() -> None:
+    with pytest.raises(ComponentError, match="one of two clients and would subtract its own vector"):
+        SumSettings().check(BANKS[:2], "bank_a")
+    assert SumSettings().needed(BANKS[:2], "bank_a") == 3
+    assert SumSettings().needed(BANKS[:2], "centre") == 2
+    assert SumSettings(minimum_clients=4).needed(BANKS, "bank_a") == 4
+
+
 def test_the_keeper_is_never_the_one_who_adds() -> None:
     assert SumSettings("packed_he").key_keeper(BANKS, "centre") == "bank_a"
     assert SumSettings("packed_he").key_keeper(BANKS, "bank_a") == "bank_b"
