@@ -5,7 +5,8 @@
              there is nothing else its closed form is used, which tests compare with dp-accounting to 1e-3.
     rdp      Renyi; larger by some percent, and proven for the discrete Gaussian as it stands (Canonne et al. 2020).
              `pld` takes the discrete Gaussian as continuous: for one round on one coordinate the exact epsilon is
-             within 1e-3 from 10 grid steps of noise on, 1e-4 from 100 (tests compute it); rounds together are assumed alike.
+             within 1e-3 from 10 grid steps of noise on, 1e-4 from 100 (tests compute it); several rounds
+             are assumed to be alike.
     filter   Renyi at one order that is fixed before training, so that multipliers may depend on earlier outputs (the
              `adaptive` schedule): Feldman and Zrnic 2021, arxiv.org/abs/2008.11193. Costs some percent more than `rdp`.
 
