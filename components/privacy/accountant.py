@@ -129,17 +129,25 @@ def multiplier_for(
 
     order = filter_order(limit, delta) if method == "filter" else None
 
-    def spends(z: float) -> float:
+    def spends(z: float, method: str = method) -> float:
         return epsilon([Charge(z, rate, steps * rounds)], delta, method, order)
 
-    high = 1.0
-    while spends(high) > limit:
-        high *= 2
-    low = high / 2 if high > 1 else 0.05
-    for _ in range(14):
-        middle = math.sqrt(low * high)
-        low, high = (low, middle) if spends(middle) <= limit else (middle, high)
+    # Loss distributions cost up to a second each; Renyi accounting, a bound from above, finds the neighbourhood.
+    coarse = "rdp" if method == "pld" and rate < 1 else method
+    low, high = _bracket(lambda z: spends(z, coarse) <= limit, 0.05, 1.0, 2.0, 12)
+    if coarse != method:
+        low, high = _bracket(lambda z: spends(z) <= limit, 0.85 * low, high, 1.02, 5)
     return round_up(high)
+
+
+def _bracket(fits: Callable[[float], bool], low: float, high: float, grow: float, halvings: int) -> tuple[float, float]:
+    """A narrow (low, high) such that ``high`` fits, and ``low`` does not or is as low as it was."""
+    while not fits(high):
+        low, high = high, high * grow
+    for _ in range(halvings):
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return low, high
 
 
 @lru_cache(maxsize=512)

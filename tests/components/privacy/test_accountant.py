@@ -86,9 +86,10 @@ def test_rounds_possible_is_the_last_one_that_fits(method: str) -> None:
 
 
 def test_the_multiplier_for_a_budget_is_the_smallest_that_fits() -> None:
-    z = multiplier_for(8.0, DELTA, 20, 0.02, 50, "rdp")
-    assert epsilon([Charge(z, 0.02, 1000)], DELTA, "rdp") <= 8.0
-    assert epsilon([Charge(z * 0.985, 0.02, 1000)], DELTA, "rdp") > 8.0
+    for method, rate in (("rdp", 0.02), ("pld", 0.02), ("pld", 1.0)):
+        z = multiplier_for(4.0, DELTA, 5, rate, 20, method)
+        assert epsilon([Charge(z, rate, 100)], DELTA, method) <= 4.0
+        assert epsilon([Charge(z * 0.975, rate, 100)], DELTA, method) > 4.0
 
 
 @pytest.mark.parametrize(

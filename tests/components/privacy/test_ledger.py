@@ -147,6 +147,14 @@ def test_the_report_says_what_is_counted_and_what_is_not(path) -> None:
     assert any("hyper-parameters" in line for line in report["not_covered"])
 
 
+def test_noise_that_follows_outputs_needs_the_filter() -> None:
+    with pytest.raises(ComponentError, match="method 'pld' cannot count noise that follows earlier outputs"):
+        BudgetTerms("record", 1e-5, 8.0).check_schedule(public=False, rate=0.01)
+    BudgetTerms("record", 1e-5, 8.0, "filter").check_schedule(public=False, rate=0.01)
+    BudgetTerms("client", 1e-5, 8.0).check_schedule(public=False, rate=1.0)
+    BudgetTerms("record", 1e-5, 8.0).check_schedule(public=True, rate=0.01)
+
+
 def test_a_release_without_noise_cannot_be_charged(path) -> None:
     with pytest.raises(ComponentError, match="nothing to charge"):
         Budget(path, TERMS).charge("train/0", [])
