@@ -1,7 +1,7 @@
 """Two worlds of the same sizes that differ only in *which* people are common: what a holder has afterwards is the same.
 
-Compared are each party's files (names and sizes), transcript (kinds, shapes, bytes, order) and part of the run's ledger.
-What shares contain is random, and compared by the transcript tests of the protocols. Seconds are a machine's and differ
+Compared are each party's files (names and sizes), transcript (kinds, shapes, bytes, order) and part of the ledger. What
+shares contain is random, and compared by the transcript tests of the protocols. Seconds are a machine's and differ
 between any two runs; no step's work depends on who is common, only on how many.
 """
 
