@@ -28,7 +28,7 @@ log = logging.getLogger("veilflow")
 _GREETING = "greeting"
 _WELCOME, _BUSY = b"welcome", b"busy"
 _RETRY_SECONDS = 0.2
-_GREETING_SECONDS = 10.0
+_GREETING_SECONDS = 5.0
 _DIAL_SECONDS = 4.0
 _AT_A_TIME = 16
 """Greetings in progress; more strangers than that wait in the kernel's queue."""
@@ -62,6 +62,7 @@ class Mesh:
         self._client_tls = None if tls is None else tls_context(tls, server=False)
         self._connections: dict[str, Connection] = {}
         self._why: dict[str, str] = {}
+        self._turned_away = ""
         self._lock = threading.Lock()
         self._complete = threading.Event()
         self._stopped = threading.Event()
@@ -113,6 +114,8 @@ class Mesh:
     def _what_was_seen(self, peer: str, seconds: float) -> str:
         at = self._addresses[peer]
         seen = self._why.get(peer, "it did not connect")
+        if peer not in self._dialled and self._turned_away:
+            seen += f"; a caller was refused: {self._turned_away}"
         return f"was not there within {seconds:.0f} s (at {at}; {seen})"
 
     def _accept(self) -> None:
@@ -140,6 +143,7 @@ class Mesh:
             connection.peer = peer
             self._take(connection, peer)
         except (OSError, PeerGone, WireRefused) as error:
+            self._turned_away = _in_words(error)
             log.warning("control link: a connection was refused: %s", error)
             guest.close()
         finally:
@@ -174,7 +178,8 @@ class Mesh:
                 try:
                     self._call(peer)
                 except (OSError, PeerGone) as error:
-                    self._why[peer] = _in_words(error)
+                    if peer not in self._why or not isinstance(error, ConnectionRefusedError):
+                        self._why[peer] = _in_words(error)  # that it has stopped listening hides no better reason
             self._stopped.wait(_RETRY_SECONDS)
 
     def _call(self, peer: str) -> None:
@@ -212,6 +217,8 @@ def _listening(address: str, listen: str | None) -> socket.socket:
 def _in_words(error: Exception) -> str:
     if isinstance(error, PeerGone):
         return f"it {error.why}"
+    if isinstance(error, TimeoutError):
+        return f"it said nothing for {_GREETING_SECONDS:.0f} s, as one does that expects no TLS"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate was refused: {error.verify_message}"
     if isinstance(error, ssl.SSLError):

@@ -129,7 +129,7 @@ def unsigned_control(proxy, trap):
 
     for each in gc.get_objects():
         if isinstance(each, ControlLink):
-            each._link.send_async(1 - each._me, b'{"kind": "beat", "number": 0}' + bytes(64))
+            each._mesh.send("insurer", b'{"kind": "beat", "number": 0}' + bytes(64))
 
 
 ATTACKS = {
