@@ -1,5 +1,6 @@
 """Every step of a vertical training runs through SecretFlow's own `comp_eval`, without VeilFlow's runtime."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from pyarrow import orc
@@ -122,6 +123,44 @@ def test_secretflows_own_components_take_our_tables(parties, aligned):
     )
     described = {str(row[0]) for tab in tabs(statistics["report"]) for row in tab["rows"]}
     assert set(names) <= described
+
+
+def test_nobody_learns_who_is_common_and_a_model_is_trained(parties, aligned):
+    tables, _ = aligned
+    scaled = [
+        parties.run("data/scale:1.0.0", {}, [tables[party]], outputs=("table", "rule", "report"), node=f"own_{party}")
+        for party in ("hospital", "insurer")
+    ]
+    both = [each["table"] for each in scaled]
+    judged = parties.run("alignment/overlap:1.0.0", {"at_least": 50}, both, outputs=("report",))
+    assert judged["report"].type == "sf.report"
+    secret = parties.run("alignment/anonymous_psi:1.0.0", {"hide_count": "no"}, both)
+    assert values(secret["report"], "alignment")["rows"] == 400
+    settings = {"epochs": 5, "batch_size": 64, "learning_rate": 0.5, "test_fraction": 0.25}
+    trained = parties.run("vertical/secret_train:1.0.0", settings, [secret["table"]], outputs=("model", "report"))
+    assert values(trained["report"], "metrics")["test_auc"] > 0.9
+    scores = parties.run(
+        "vertical/secret_predict:1.0.0",
+        {"receiver": ["hospital"], "rows": "held_out"},
+        [trained["model"], secret["table"]],
+        outputs=("scores", "report"),
+    )
+    assert len(read_part(parties, scores["scores"], "hospital")) == 100
+
+
+def test_an_aligned_table_becomes_shares(parties, aligned):
+    _, found = aligned
+    shared = parties.run("vertical/share_table:1.0.0", {}, [found["table"]], node="shared")
+    assert shared["table"].type == "sf.model.vf_secret_table"
+
+
+def test_images_become_a_table(parties):
+    file = parties.folder / "images.npz"
+    images = np.random.default_rng(1).integers(0, 255, (40, 8, 8), dtype=np.uint8)
+    np.savez(file, train_images=images, people=np.arange(40))
+    params = {"party": ["hospital"], "path": str(file), "id": "people", "width": 4}
+    made = parties.run("vertical/encode:1.0.0", params, [null()], outputs=("table", "encoder", "report"))
+    assert read_part(parties, made["table"], "hospital").shape == (40, 5)
 
 
 def test_every_component_of_ours_has_been_run_here(parties):
