@@ -1,0 +1,69 @@
+"""`packed_he` at the parties."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from veilflow.components.devices.pyu import publish, run_on, send_to
+from veilflow.components.privacy.packing import Slots, pack, unpack
+from veilflow.components.privacy.secagg import packed_he
+from veilflow.components.privacy.secagg.declare import BLINDED, CIPHERTEXTS, OPENED_BLINDED, PUBLIC_KEY
+from veilflow.components.privacy.secagg.settings import SumSettings
+
+
+class PackedHeBackend:
+    """A fresh key per step at the keeper; the coordinator adds."""
+
+    def __init__(self, ctx: Any, settings: SumSettings, clients: tuple[str, ...], coordinator: str, bound: int) -> None:
+        self._coordinator, self._keeper = coordinator, settings.key_keeper(clients, coordinator)
+        self._bits, self._me = settings.key_bits, ctx.self_party
+        self._slots = Slots(bound, len(clients), packed_he.capacity(self._bits))
+        self._encrypted = 0
+        self._kit, public = run_on(self._keeper, packed_he.new_key, self._bits, returns=2)
+        self._public: bytes = publish(public, PUBLIC_KEY)
+
+    def sum(self, parts: Mapping[str, Any], length: int, round: int) -> Any:
+        """The total at the coordinator."""
+        del round  # every ciphertext has randomness of its own
+        coordinator, keeper, public, bits, slots = (
+            self._coordinator,
+            self._keeper,
+            self._public,
+            self._bits,
+            self._slots,
+        )
+        sent = [self._encrypt(party, part) for party, part in parts.items()]
+
+        def add(*ciphertexts: bytes) -> tuple[bytes, list[int]]:
+            return packed_he.add_blinded(public, ciphertexts, bits)
+
+        blinded, blind = run_on(coordinator, add, *sent, returns=2)
+        opened = run_on(keeper, packed_he.decrypt, self._kit, send_to(keeper, blinded, BLINDED), bits)
+
+        def total(raw: bytes, mine: list[int]) -> np.ndarray:
+            return unpack(packed_he.unblind(raw, mine, bits), slots, length, len(parts))
+
+        return run_on(coordinator, total, send_to(coordinator, opened, OPENED_BLINDED), blind)
+
+    def facts(self) -> dict[str, Any]:
+        """How many vectors this process encrypted, how wide a value is, who holds the key."""
+        return {
+            "schema": "zpaillier",
+            "key_bits": self._bits,
+            "slot_bits": self._slots.width,
+            "keeper": self._keeper,
+            "encrypted_here": self._encrypted,
+        }
+
+    def _encrypt(self, party: str, part: Any) -> Any:
+        public, slots = self._public, self._slots
+
+        def encrypt(vector: np.ndarray) -> bytes:
+            self._encrypted += 1  # runs at `party` only: each process counts its own
+            return packed_he.encrypt(public, pack(vector, slots))
+
+        made = run_on(party, encrypt, part)
+        return made if party == self._coordinator else send_to(self._coordinator, made, CIPHERTEXTS)

@@ -1,0 +1,53 @@
+"""`pairwise_masks` at the parties."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from veilflow.components.devices.pyu import publish, run_on, send_to
+from veilflow.components.privacy.secagg.declare import MASKED, PUBLIC_KEY
+from veilflow.components.privacy.secagg.pairwise_masks import agree, mask, new_key, open_sum, ring
+
+
+class MasksBackend:
+    """Fresh keys per step, agreed between the clients when this is made."""
+
+    def __init__(self, ctx: Any, clients: tuple[str, ...], coordinator: str, bound: int) -> None:
+        self._coordinator, self._bound, self._dtype = coordinator, bound, ring(bound, len(clients))
+        self._me, self._masked = ctx.self_party, 0
+        private, public = {}, {}
+        for party in clients:
+            private[party], public[party] = run_on(party, new_key, returns=2)
+        keys = publish(public, PUBLIC_KEY)
+        self._secrets = {party: run_on(party, agree, private[party], party, keys) for party in clients}
+
+    def sum(self, parts: Mapping[str, Any], length: int, round: int) -> Any:
+        """The total at the coordinator."""
+        del length
+        roster, coordinator, bound = tuple(parts), self._coordinator, self._bound
+        hidden = [self._hide(party, parts[party], roster, round) for party in roster]
+        sent = [
+            vector if party == coordinator else send_to(coordinator, vector, MASKED)
+            for party, vector in zip(roster, hidden, strict=True)
+        ]
+
+        def opened(*vectors: np.ndarray) -> np.ndarray:
+            return open_sum(dict(zip(roster, vectors, strict=True)), roster, bound)
+
+        return run_on(coordinator, opened, *sent)
+
+    def facts(self) -> dict[str, Any]:
+        """How many vectors this process masked, and the ring."""
+        return {"ring_bits": 8 * self._dtype.itemsize, "masked_here": self._masked}
+
+    def _hide(self, party: str, part: Any, roster: tuple[str, ...], round: int) -> Any:
+        dtype = self._dtype
+
+        def hide(vector: np.ndarray, secrets: Mapping[str, bytes]) -> np.ndarray:
+            self._masked += 1  # runs at `party` only: each process counts its own
+            return mask(vector, party, secrets, roster, round, dtype)
+
+        return run_on(party, hide, part, self._secrets[party])

@@ -1,0 +1,139 @@
+"""One interface over four ways to add the clients' vectors at the coordinator.
+
+    secure = SecureSum(ctx, SumSettings("masks"), clients, coordinator, bound)
+    total = secure.sum({"bank_a": vector_a, ...}, weights={"bank_a": 3, ...}, round=0)    # int64 (d,), coordinator
+    secure.present                                                                        # who is in that total
+    secure.receipts()                                                                     # once, after the last round
+
+A client stays out of a round by bringing None instead of a vector; it says so itself, to everybody, before anything
+that depends on its vector leaves it or anyone else. What is added is then complete by construction. A client whose
+process dies after that voids the round: nothing was opened. See `pairwise_masks` for what that means for its masks.
+
+Nothing here protects against what the sum itself says: noise goes into the vectors (`privacy.release`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from veilflow.components.devices.events import receipt
+from veilflow.components.devices.pyu import publish, run_on
+from veilflow.components.errors import ComponentError
+from veilflow.components.privacy.secagg.integers import present, require_room, weighted
+from veilflow.components.privacy.secagg.settings import MASKS, PACKED_HE, PLAIN, SPU, SumSettings, TooFewClients
+
+
+class Backend(Protocol):
+    """What `SecureSum` needs of a backend."""
+
+    def sum(self, parts: Mapping[str, Any], length: int, round: int) -> Any:
+        """int64 vectors at their clients -> their sum at the coordinator."""
+
+    def facts(self) -> dict[str, Any]:
+        """What this process did, in public figures."""
+
+
+class SecureSum:
+    """Sums over the rounds of one step; every party makes the same calls in the same order.
+
+    Args:
+        ctx: the step's context.
+        settings: public; `SumSettings.check` is called.
+        clients: all who may ever bring a vector.
+        coordinator: who learns the sums. It may be one of the clients.
+        bound: no ``weight * value`` is larger, in absolute value. Public.
+
+    Raises:
+        ComponentError: settings that do not protect; ``plain`` outside a simulation.
+    """
+
+    def __init__(self, ctx: Any, settings: SumSettings, clients: Sequence[str], coordinator: str, bound: int) -> None:
+        settings.check(clients, coordinator)
+        require_room(bound, len(clients))
+        self.present: tuple[str, ...] = ()
+        """The clients in the last total."""
+        self.rounds = 0
+        self._ctx, self._settings, self._bound = ctx, settings, bound
+        self._clients, self._coordinator = tuple(clients), coordinator
+        self._used: set[int] = set()
+        self._backend = _backend(ctx, settings, self._clients, coordinator, bound)
+
+    def sum(
+        self, vectors: Mapping[str, Any], weights: Mapping[str, int] | None = None, round: int | None = None
+    ) -> Any:
+        """``sum_i weight_i * vector_i``, exactly.
+
+        Args:
+            vectors: client -> `PYUObject` there: int64 of shape ``(d,)``, or None to stay out.
+            weights: client -> a public whole number of at least 1; None: all 1.
+            round: its number, never used twice; None: the next.
+
+        Returns:
+            `PYUObject` at the coordinator: int64 of shape ``(d,)``.
+
+        Raises:
+            TooFewClients: fewer than ``minimum_clients`` brought a vector. Nothing was sent.
+            ComponentError: a vector that does not fit, at every party.
+        """
+        number = self._next(round)
+        parts, lengths = {}, {}
+        for party in self._named(vectors):
+            weight = _whole(party, (weights or {}).get(party, 1))
+            parts[party], lengths[party] = run_on(party, weighted, vectors[party], weight, self._bound, returns=2)
+        found = publish(lengths)  # comes back sorted by name
+        self.present, length = present({party: found[party] for party in parts})
+        if len(self.present) < self._settings.minimum_clients:
+            raise TooFewClients(
+                f"secure sum: round {number} has {len(self.present)} client(s), minimum_clients is "
+                f"{self._settings.minimum_clients}. Wait for more clients or drop the round."
+            )
+        total = self._backend.sum({party: parts[party] for party in self.present}, length, number)
+        self.rounds += 1
+        return total
+
+    def receipts(self) -> None:
+        """Write this party's receipt of what it did; after the last total was used in something published."""
+        settings = self._settings
+        if settings.backend == PLAIN or self.rounds == 0:
+            return
+        facts = {"backend": settings.backend, "rounds": self.rounds, "minimum_clients": settings.minimum_clients}
+        receipt(self._ctx, "secure_sum", **facts, **self._backend.facts())
+
+    def _named(self, vectors: Mapping[str, Any]) -> list[str]:
+        strangers = sorted(set(vectors) - set(self._clients))
+        if strangers:
+            raise ComponentError(f"secure sum: {', '.join(strangers)} is no client of this step.")
+        return [party for party in self._clients if party in vectors]
+
+    def _next(self, round: int | None) -> int:
+        number = max(self._used, default=-1) + 1 if round is None else int(round)
+        # The masks of a round used twice would cancel between the two, and show the difference of the vectors.
+        if number in self._used or number < 0:
+            raise ValueError(f"secure sum: round {number} was used before")
+        self._used.add(number)
+        return number
+
+
+def _whole(party: str, weight: Any) -> int:
+    if isinstance(weight, bool) or int(weight) != weight or weight < 1:
+        raise ComponentError(f"secure sum: the weight of {party} must be a whole number of at least 1.")
+    return int(weight)
+
+
+def _backend(ctx: Any, settings: SumSettings, clients: tuple[str, ...], coordinator: str, bound: int) -> Backend:
+    if settings.backend == MASKS:
+        from veilflow.components.privacy.secagg.backends.masks import MasksBackend
+
+        return MasksBackend(ctx, clients, coordinator, bound)
+    if settings.backend == PACKED_HE:
+        from veilflow.components.privacy.secagg.backends.he import PackedHeBackend
+
+        return PackedHeBackend(ctx, settings, clients, coordinator, bound)
+    if settings.backend == SPU:
+        from veilflow.components.privacy.secagg.backends.spu import SpuBackend
+
+        return SpuBackend(ctx, clients, coordinator, bound)
+    from veilflow.components.privacy.secagg.backends.plain import PlainBackend
+
+    return PlainBackend(ctx, coordinator)

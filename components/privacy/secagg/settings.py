@@ -1,0 +1,62 @@
+"""Settings of a secure sum. Light: the plan reads them before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from veilflow.components.errors import ComponentError
+
+MASKS, PACKED_HE, SPU, PLAIN = "masks", "packed_he", "spu", "plain"
+BACKENDS = (MASKS, PACKED_HE, SPU, PLAIN)
+MIN_KEY_BITS = 3072
+"""Paillier at 128 bits of security (NIST SP 800-57); smaller keys are refused in every profile."""
+
+
+class TooFewClients(ComponentError):
+    """Fewer clients brought a vector than the round needs; nothing was sent, nothing opened."""
+
+
+@dataclass(frozen=True)
+class SumSettings:
+    """Public settings of a secure sum."""
+
+    backend: str = MASKS
+    keeper: str = ""
+    """``packed_he``: who holds the key. Empty: the first client that is not the coordinator."""
+    key_bits: int = MIN_KEY_BITS
+    minimum_clients: int = 2
+    """Below this a round is void. With 2, a client that learns the sum learns the other one's vector."""
+
+    def check(self, clients: Sequence[str], coordinator: str) -> None:
+        """Refuse what cannot work or would not protect.
+
+        Raises:
+            ComponentError: an unknown backend, too few or doubled clients, a small key, a keeper that sees ciphertexts.
+        """
+        if self.backend not in BACKENDS:
+            raise ComponentError(f"secure sum: no backend '{self.backend}'; choose one of {', '.join(BACKENDS)}.")
+        if len(set(clients)) != len(clients):
+            raise ComponentError(f"secure sum: a client is named twice in {', '.join(clients)}.")
+        if not 2 <= self.minimum_clients <= len(clients):
+            raise ComponentError(
+                f"secure sum: minimum_clients is {self.minimum_clients}; it must be 2 to {len(clients)}, the number of "
+                "clients: the sum of one client's vector is that vector."
+            )
+        if self.backend == PACKED_HE:
+            self._check_key(clients, coordinator)
+
+    def key_keeper(self, clients: Sequence[str], coordinator: str) -> str:
+        """Who holds the decryption key of ``packed_he``."""
+        return self.keeper or next(party for party in clients if party != coordinator)
+
+    def _check_key(self, clients: Sequence[str], coordinator: str) -> None:
+        if self.key_bits < MIN_KEY_BITS:
+            raise ComponentError(
+                f"secure sum: key_bits is {self.key_bits}; Paillier needs at least {MIN_KEY_BITS} for 128-bit security."
+            )
+        if self.key_keeper(clients, coordinator) == coordinator:
+            raise ComponentError(
+                f"secure sum: keeper is {coordinator}, who also adds the ciphertexts and could open each client's. "
+                "Name another party."
+            )
