@@ -82,7 +82,7 @@ class Artifact:
     """What is known of an output before anything runs."""
 
     kind: str
-    """``table``, ``rule``, ``model``, ``report`` or ``other``."""
+    """``table``, ``rule``, ``common rule`` (the same at every party), ``model``, ``report`` or ``other``."""
     parties: tuple[str, ...] = ()
     """Who holds a part of it; empty for a report, which everybody has."""
     label_party: str | None = None
@@ -176,6 +176,7 @@ _MODULES = (
     "veilflow.components.data.claims",
     "veilflow.components.alignment.claims",
     "veilflow.components.vertical.claims",
+    "veilflow.components.horizontal.claims",
     "veilflow.components.application.claims",
     "veilflow.components.flow.claims",
 )

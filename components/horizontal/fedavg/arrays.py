@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from veilflow.components.data.columns import Columns
 from veilflow.components.errors import ComponentError
-from veilflow.components.horizontal.fedavg.columns import Columns
 from veilflow.components.vertical.split.features import binary_label, feature_matrix
 
 Data = tuple[np.ndarray, np.ndarray]

@@ -10,13 +10,15 @@ Reference     dp-accounting's privacy loss distributions (pessimistic, discretis
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import dp_accounting
 from dp_accounting.pld import PLDAccountant
 
 from veilflow.components.errors import ComponentError
+from veilflow.components.horizontal.fedavg.batches import sampling_rate, steps_per_round
+from veilflow.components.horizontal.fedavg.settings import Settings
 
 _MOST_NOISE = 200.0
 
@@ -80,9 +82,28 @@ def require_possible(exposure: Exposure, noises: Sequence[float], target: float,
         ComponentError: with the number of rounds that are possible.
     """
     if epsilon(exposure, noises, delta) > target:
-        raise ComponentError(
-            _impossible(target, len(noises), possible_rounds(exposure, noises, target, delta))
-        )
+        raise ComponentError(_impossible(target, len(noises), possible_rounds(exposure, noises, target, delta)))
+
+
+def plan_privacy(settings: Settings, rows: Mapping[str, int]) -> tuple[dict[str, Exposure], list[float]]:
+    """Each client's exposure, and the noise multiplier of every round; both empty without privacy.
+
+    Raises:
+        ComponentError: the budget does not last; says for how many rounds it does.
+    """
+    protect, local = settings.privacy, settings.local
+    if protect.unit == "none":
+        return {}, []
+    exposures = {
+        party: Exposure(sampling_rate(n, local.batch), steps_per_round(n, min(local.batch, n), local.epochs))
+        for party, n in rows.items()
+    }
+    worst = max(exposures.values(), key=lambda each: each.rate * each.rate * each.steps)
+    noise = protect.noise or least_noise(worst, settings.rounds, protect.epsilon, protect.delta)
+    noises = [noise] * settings.rounds
+    for exposure in set(exposures.values()):
+        require_possible(exposure, noises, protect.epsilon, protect.delta)
+    return exposures, noises
 
 
 def _impossible(target: float, rounds: int, possible: int) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from veilflow.components.data.columns import Columns
 from veilflow.components.errors import ComponentError
-from veilflow.components.horizontal.fedavg.columns import Columns
 from veilflow.components.horizontal.fedavg.settings import ModelSpec
 
 MODEL_KIND = "sf.model.hf_fedavg"

@@ -88,7 +88,9 @@ def draw_batches(data: Data, settings: Settings, stream: SecretStream) -> Batche
 
 
 def _noise(client: Client, batches: Batches, deviation: float, tally: Tally, stream: SecretStream) -> np.ndarray:
-    size = layout_of(client.params).size  # layers that stay here steer the others' later gradients: noise on all of them
+    size = layout_of(
+        client.params
+    ).size  # layers that stay here steer the others' later gradients: noise on all of them
     drawn = stream.normal((len(batches.index), size), deviation)
     tally.released(int(batches.weight.sum(axis=1).max(initial=0)))
     tally.fed([drawn / deviation])
@@ -98,7 +100,9 @@ def _noise(client: Client, batches: Batches, deviation: float, tally: Tally, str
 def logits(client: Client, x: np.ndarray, chunk: int = 8192) -> np.ndarray:
     """Logits of rows, float32, shape (rows,)."""
     apply = network(client.spec).apply
-    found = [np.asarray(apply(client.params, client.stats, jnp.asarray(x[i : i + chunk]))) for i in range(0, len(x), chunk)]
+    found = [
+        np.asarray(apply(client.params, client.stats, jnp.asarray(x[i : i + chunk]))) for i in range(0, len(x), chunk)
+    ]
     joined: np.ndarray = np.concatenate(found).astype(np.float32)
     return joined
 

@@ -37,9 +37,7 @@ def _by_row(net: Network, bound: float) -> ClippedSum:
         square = sum(jnp.sum(g.reshape(g.shape[0], -1) ** 2, axis=1) for g in grads.values())
         factor = _factor(square, bound) * weight
         usable = jnp.isfinite(square)
-        summed = {
-            name: jnp.tensordot(factor, jnp.where(_like(usable, g), g, 0.0), axes=1) for name, g in grads.items()
-        }
+        summed = {name: jnp.tensordot(factor, jnp.where(_like(usable, g), g, 0.0), axes=1) for name, g in grads.items()}
         return summed, jnp.sum(losses * weight)
 
     return total

@@ -24,8 +24,8 @@ def shorten(update: np.ndarray, bound: float) -> tuple[np.ndarray, bool]:
     """
     if not np.isfinite(update).all():
         raise ComponentError(
-            f"{int((~np.isfinite(update)).sum())} of {update.size} entries of the local update are not finite: training "
-            "went astray here. Lower learning_rate, or scale the features (data/federated_stats)."
+            f"{int((~np.isfinite(update)).sum())} of {update.size} entries of the local update are not finite: "
+            "training went astray here. Lower learning_rate, or scale the features (data/federated_stats)."
         )
     norm = float(np.linalg.norm(update.astype(np.float64)))
     return (update, False) if norm <= bound else ((update * (bound / norm)).astype(update.dtype), True)

@@ -30,7 +30,9 @@ def shapley(clients: Sequence[str], value: Value) -> dict[str, float]:
     }
     found = dict.fromkeys(clients, 0.0)
     for some, before in worth.items():
-        share = math.factorial(len(some)) * math.factorial(n - len(some) - 1) / math.factorial(n) if len(some) < n else 0
+        share = (
+            math.factorial(len(some)) * math.factorial(n - len(some) - 1) / math.factorial(n) if len(some) < n else 0
+        )
         for client in clients:
             if client not in some:
                 found[client] += share * (worth[some | {client}] - before)
@@ -74,9 +76,7 @@ def alone(clients: Sequence[str], value: Value) -> dict[str, float]:
     return {client: value(frozenset({client})) for client in clients}
 
 
-def coalition_value(
-    updates: Mapping[str, np.ndarray], start: np.ndarray, loss: Callable[[np.ndarray], float]
-) -> Value:
+def coalition_value(updates: Mapping[str, np.ndarray], start: np.ndarray, loss: Callable[[np.ndarray], float]) -> Value:
     """Fall of ``loss`` when the plain mean of a coalition's updates is added to ``start``.
 
     A loss that is not finite counts as a rise by 10.
@@ -93,9 +93,9 @@ def coalition_value(
     return value
 
 
-def share_among_copies(scores: Mapping[str, float], updates: Mapping[str, np.ndarray], cosine: float = 0.999) -> dict[
-    str, float
-]:
+def share_among_copies(
+    scores: Mapping[str, float], updates: Mapping[str, np.ndarray], cosine: float = 0.999
+) -> dict[str, float]:
     """Scores, with each group of near-equal updates paid as one client: its mean score, split among the group.
 
     Two clients that train on their own rows do not agree to one in a thousand; one that copies another does.

@@ -27,8 +27,8 @@ def round_function(spec: ModelSpec, settings: LocalSettings, clip: float) -> Rou
         clip: L2 bound of one row's gradient; 0 trains without clipping and noise.
 
     The returned function takes ``index``, ``weight`` (steps x width) and ``noise`` (steps x parameters, already scaled;
-    one column where there is none) as in `batches`. FedProx pulls towards the parameters that came in. The pull does not
-    depend on data, so it is added after the noise.
+    one column where there is none) as in `batches`. FedProx pulls towards the parameters that came in. The pull does
+    not depend on data, so it is added after the noise.
     """
     net, rule = network(spec), _optimiser(settings)
     clipped = clipped_sum(spec, net, clip) if clip > 0 else None

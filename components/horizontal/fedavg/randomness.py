@@ -1,8 +1,8 @@
 """Random numbers that a peer must not be able to guess: batches and noise of local DP-SGD.
 
-A stream is AES-128 in counter mode under a fresh key from the operating system. Normal deviates are Box-Muller on 53-bit
-uniforms, so they reach 8.5 standard deviations. Not covered: floating-point noise has gaps in its low bits (Mironov
-2012); what leaves a client is rounded to a grid that is far coarser.
+A stream is AES-128 in counter mode under a fresh key from the operating system. Normal deviates are Box-Muller on
+53-bit uniforms, so they reach 8.5 standard deviations. Not covered: floating-point noise has gaps in its low bits
+(Mironov 2012); what leaves a client is rounded to a grid that is far coarser.
 """
 
 import secrets

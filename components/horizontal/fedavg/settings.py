@@ -1,4 +1,4 @@
-"""Public settings of federated averaging: safe to log, to hash and to store with the model. Light: `check` uses them."""
+"""Public settings of federated averaging: safe to log, to hash and to store with the model. Light."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -48,13 +48,13 @@ class ModelSpec:
         """
         wrong = [size for size in self.layers if not 1 <= size <= MAX_UNITS]
         if wrong:
-            raise ComponentError(f"model/layers has sizes {', '.join(map(str, wrong))}; each must be 1 to {MAX_UNITS}.")
+            raise ComponentError(f"net/layers has sizes {', '.join(map(str, wrong))}; each must be 1 to {MAX_UNITS}.")
         if self.kind in ("mlp", "cnn") and not self.layers:
-            raise ComponentError(f"model/kind {self.kind} needs model/layers; use logistic for none.")
+            raise ComponentError(f"net/kind {self.kind} needs net/layers; use logistic for none.")
         if self.kind == "module" and ":" not in self.path:
-            raise ComponentError(f"model/module '{self.path}' is not of the form package.module:Class.")
+            raise ComponentError(f"net/module '{self.path}' is not of the form package.module:Class.")
         if self.kind != "module" and self.path:
-            raise ComponentError("model/module is given, but model/kind is not module.")
+            raise ComponentError("net/module is given, but net/kind is not module.")
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -100,7 +100,7 @@ class Privacy:
             return
         if spec.norm == "batch":
             raise ComponentError(
-                "model/norm: batch mixes the rows of a batch, so no single row's gradient can be clipped; "
+                "net/norm: batch mixes the rows of a batch, so no single row's gradient can be clipped; "
                 "use norm: layer or none with privacy/unit: record."
             )
 

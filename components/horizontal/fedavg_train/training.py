@@ -62,7 +62,7 @@ class Standing:
     weights: dict[str, float]
     memory: dict[str, float] = field(default_factory=dict)
     """Running mean of scores."""
-    best_loss: float = float("inf")
+    best_loss: float = 1e30
     blamed: list[tuple[int, str, str]] = field(default_factory=list)
     """(round, client, why)"""
     log: list[dict[str, float]] = field(default_factory=list)
@@ -153,7 +153,7 @@ class FedAvgTraining:
         self._pending[party] = _Pending(number, start, vector, facts)
 
     def _facts(self, arriving: list[str]) -> dict[str, float]:
-        """What the clients say of their round: nothing that depends on rows, under DP, but through the noised update."""
+        """What the clients say of their round: under DP nothing but what the noised update says."""
         found = publish({party: self._pending[party].facts for party in arriving})
         self.shortened += sum(bool(each["shortened"]) for each in found.values())
         losses = {party: each["loss"] for party, each in found.items() if "loss" in each}

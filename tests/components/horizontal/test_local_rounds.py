@@ -40,7 +40,9 @@ def test_one_client_with_full_batches_is_centralised_gradient_descent_exactly():
     def loss(p):
         return jnp.sum(row_loss(net.apply(p, {}, x), y)) / len(y)
 
-    descent = jax.jit(lambda p: {k: v - np.float32(0.3) * g for (k, v), g in zip(p.items(), jax.grad(loss)(p).values())})
+    descent = jax.jit(
+        lambda p: {k: v - np.float32(0.3) * g for (k, v), g in zip(p.items(), jax.grad(loss)(p).values(), strict=True)}
+    )
     central = params
     for _ in range(7):
         central = descent(central)
@@ -147,7 +149,9 @@ def test_a_small_cnn_learns_which_half_is_bright():
     losses = []
     for _ in range(3):
         batches = shuffled(64, 16, 3, SecretStream())
-        params, stats, loss = train_round(spec, LocalSettings(optimiser="adam", rate=0.01), params, stats, (x, y), batches)
+        params, stats, loss = train_round(
+            spec, LocalSettings(optimiser="adam", rate=0.01), params, stats, (x, y), batches
+        )
         losses.append(loss)
     assert losses[-1] < min(0.2, 0.5 * losses[0])
 

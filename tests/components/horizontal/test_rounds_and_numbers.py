@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from veilflow.components.errors import ComponentError
-from veilflow.components.horizontal.fedavg.budget import Exposure, epsilon, least_noise, possible_rounds, require_possible
+from veilflow.components.horizontal.fedavg.budget import (
+    Exposure,
+    epsilon,
+    least_noise,
+    possible_rounds,
+    require_possible,
+)
 from veilflow.components.horizontal.fedavg.codec import decode, encode, shorten, whole_weights
 from veilflow.components.horizontal.fedavg.layout import flatten, is_local, layout_of, unflatten
 from veilflow.components.horizontal.fedavg.randomness import SecretStream

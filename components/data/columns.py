@@ -37,7 +37,9 @@ def parse_categories(entries: Sequence[str]) -> dict[str, tuple[str, ...]]:
         name, colon, values = entry.partition(":")
         known = tuple(value.strip() for value in values.split("|"))
         if not (name and colon and all(known)) or len(set(known)) < len(known) or name in found:
-            raise ComponentError(f"categories: '{entry}' is not of the form column:one|two|three with different values.")
+            raise ComponentError(
+                f"categories: '{entry}' is not of the form column:one|two|three with different values."
+            )
         found[name] = known
     return found
 
@@ -57,26 +59,21 @@ def common_columns(
     Raises:
         ComponentError: other columns, another order, numbers here and text there, no label, text without categories.
     """
-    first, *others = features
+    first = next(iter(features))
     for party in features:
         if len(labels[party]) != 1:
             raise ComponentError(
                 f"the table of {party} has {len(labels[party])} label column(s); name one with 'label' in "
                 "data/read_table, the same at every client."
             )
-    for party in others:
-        _same(first, party, features, labels)
-        mixed = [n for n in features[first] if (types[first][n] == "str") != (types[party][n] == "str")]
-        if mixed:
-            raise ComponentError(
-                f"{listed(mixed)}: text at one of {first} and {party}, numbers at the other; declare 'types' in "
-                "data/read_table."
-            )
+        if labels[party][0] != labels[first][0]:
+            raise ComponentError(f"the label is '{labels[first][0]}' at {first} and '{labels[party][0]}' at {party}.")
+    require_same_features(features, types)
     texts = [name for name in features[first] if types[first][name] == "str"]
     open_texts = [name for name in texts if name not in categories]
     if open_texts:
         raise ComponentError(
-            f"{listed(open_texts)} hold(s) text: agree on the values with categories: [\"{open_texts[0]}:one|two\"], or "
+            f'{listed(open_texts)} hold(s) text: agree on the values with categories: ["{open_texts[0]}:one|two"], or '
             "leave the column out with 'drop' in data/read_table."
         )
     strange = [name for name in categories if name not in texts]
@@ -85,22 +82,34 @@ def common_columns(
     return Columns(tuple(features[first]), labels[first][0], {name: categories[name] for name in texts})
 
 
-def _same(
-    first: str, party: str, features: Mapping[str, Sequence[str]], labels: Mapping[str, Sequence[str]]
-) -> None:
-    one, other = list(features[first]), list(features[party])
+def require_same_features(features: Mapping[str, Sequence[str]], types: Mapping[str, Mapping[str, str]]) -> None:
+    """Refuse clients whose features differ in name, order, or numbers here and text there.
+
+    Raises:
+        ComponentError: names two clients and the columns.
+    """
+    first, *others = features
+    for party in others:
+        _same(first, party, list(features[first]), list(features[party]))
+        mixed = [n for n in features[first] if (types[first][n] == "str") != (types[party][n] == "str")]
+        if mixed:
+            raise ComponentError(
+                f"{listed(mixed)}: text at one of {first} and {party}, numbers at the other; declare 'types' in "
+                "data/read_table."
+            )
+
+
+def _same(first: str, party: str, one: list[str], other: list[str]) -> None:
     lacks, has = [n for n in one if n not in other], [n for n in other if n not in one]
     if lacks or has:
         parts = [f"lacks {listed(lacks)}" if lacks else "", f"has {listed(has)} besides" if has else ""]
         raise ComponentError(
-            f"the tables of {first} and {party} have other columns: {party} {' and '.join(filter(None, parts))}. Choose "
-            "the same with 'columns' or 'drop' in data/read_table."
+            f"the tables of {first} and {party} have other columns: {party} {' and '.join(filter(None, parts))}. "
+            "Choose the same with 'columns' or 'drop' in data/read_table."
         )
     if one != other:
         at = next(i for i, pair in enumerate(zip(one, other, strict=True)) if pair[0] != pair[1])
         raise ComponentError(
-            f"the tables of {first} and {party} have the same columns in another order: number {at + 1} is '{one[at]}' at "
-            f"{first} and '{other[at]}' at {party}. List them with 'columns' in data/read_table."
+            f"the tables of {first} and {party} have the same columns in another order: number {at + 1} is '{one[at]}' "
+            f"at {first} and '{other[at]}' at {party}. List them with 'columns' in data/read_table."
         )
-    if labels[first][0] != labels[party][0]:
-        raise ComponentError(f"the label is '{labels[first][0]}' at {first} and '{labels[party][0]}' at {party}.")
