@@ -28,13 +28,8 @@ class PackedHeBackend:
     def sum(self, parts: Mapping[str, Any], length: int, round: int) -> Any:
         """The total at the coordinator."""
         del round  # every ciphertext has randomness of its own
-        coordinator, keeper, public, bits, slots = (
-            self._coordinator,
-            self._keeper,
-            self._public,
-            self._bits,
-            self._slots,
-        )
+        coordinator, keeper = self._coordinator, self._keeper
+        public, bits, slots = self._public, self._bits, self._slots
         sent = [self._encrypt(party, part) for party, part in parts.items()]
 
         def add(*ciphertexts: bytes) -> tuple[bytes, list[int]]:

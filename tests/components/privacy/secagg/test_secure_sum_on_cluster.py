@@ -33,6 +33,10 @@ def vector_of(party: str, round: int, length: int) -> Any:
     return vector
 
 
+def same(got: Any, wanted: Any) -> bool:
+    return got.dtype == wanted.dtype and bool((got == wanted).all())
+
+
 def three_rounds(ctx: Any, backend: str, coordinator: str) -> dict[str, Any]:
     """All clients; weights; then one client less."""
     from veilflow.components.devices.pyu import publish, run_on
@@ -49,10 +53,7 @@ def three_rounds(ctx: Any, backend: str, coordinator: str) -> dict[str, Any]:
         total = summer.sum({party: brought(party, number) for party in PARTIES}, weights)
         there = summer.present
         expected = sum((weights or {}).get(party, 1) * vector_of(party, number, length) for party in there)
-        same = run_on(
-            coordinator, lambda got, want=expected: got.dtype == want.dtype and bool((got == want).all()), total
-        )
-        found["equal"].append(publish(same))
+        found["equal"].append(publish(run_on(coordinator, same, total, expected)))
         found["present"].append(list(there))
     summer.receipts()
     found["receipts"] = ctx.receipts

@@ -1,0 +1,266 @@
+"""The privacy budget of one data set at one party: charged before anything is released, kept on disk, never lowered.
+
+    budget = Budget(folder / "patients.budget.json", BudgetTerms(unit="record", delta=1e-6, epsilon=8.0))
+    budget.require_rounds(charges_of, 50)          # before training: refuses, and says how many are possible
+    budget.charge("train/3", [Charge(1.1, 0.01, 80)])   # before the round's noise is drawn; refuses what would exceed
+    budget.report()
+
+A charge is on disk before `charge` returns. A round that is repeated after a crash is charged again: its first noise
+may have left already. Entries are chained by hashes, and `head` can be compared among parties (`require_not_behind`),
+so that a ledger put back from a backup is noticed; whoever owns the disk can still forge one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from veilflow.components.errors import ComponentError
+from veilflow.components.privacy.accountant import METHODS, Charge, epsilon, filter_order, rounds_possible
+
+UNITS = {
+    "record": "one record (row) is added or removed",
+    "client": "one client's whole data set is added or removed; with few clients mostly a label",
+}
+NOT_COVERED = (
+    "hyper-parameters chosen by looking at results",
+    "statistics used to scale and clean, where they were not charged here",
+    "which records were aligned",
+    "early stopping and contribution scores computed on private data",
+    "a person with several records, or at several clients: epsilon grows with their number",
+)
+
+
+class BudgetExceeded(ComponentError):
+    """The round would cost more than is left; nothing was charged."""
+
+
+@dataclass(frozen=True)
+class BudgetTerms:
+    """What a budget means. Fixed when its ledger is made, but for ``epsilon``, which may be lowered.
+
+    Args:
+        unit: one of `UNITS`.
+        epsilon: the limit on all charges together.
+        method: of `accountant.METHODS`; ``filter`` where multipliers depend on outputs.
+        per_round: limit on the epsilon of a single round; 0: none.
+    """
+
+    unit: str
+    delta: float
+    epsilon: float
+    method: str = "pld"
+    per_round: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.unit not in UNITS:
+            raise ComponentError(f"budget: no unit '{self.unit}'; choose one of {', '.join(UNITS)}.")
+        if self.method not in METHODS:
+            raise ComponentError(f"budget: no method '{self.method}'; choose one of {', '.join(METHODS)}.")
+        if not (self.epsilon > 0 and 0 < self.delta < 1 and self.per_round >= 0):
+            raise ComponentError("budget: epsilon must be positive, delta between 0 and 1, and per_round not negative.")
+
+
+class Budget:
+    """A ledger of charges.
+
+    Args:
+        path: its file; made if missing. One per data set and party.
+        terms: must agree with those in the file.
+
+    Raises:
+        ComponentError: the file was made for other terms, or is damaged.
+    """
+
+    def __init__(self, path: Path, terms: BudgetTerms) -> None:
+        self._path, self.terms = Path(path), terms
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._locked():
+            document = self._read()
+            if document is None:
+                order = filter_order(terms.epsilon, terms.delta) if terms.method == "filter" else None
+                document = {"terms": asdict(terms), "order": order, "entries": []}
+                self._write(document)
+            self._order: float | None = document["order"]
+            kept = BudgetTerms(**document["terms"])
+            _require_same(kept, terms, self._path.name)
+            if terms.epsilon < kept.epsilon:
+                self._write({**document, "terms": asdict(terms)})
+
+    @property
+    def spent(self) -> float:
+        """Epsilon of all charges so far."""
+        return self._epsilon(self._charges())
+
+    @property
+    def head(self) -> tuple[int, str]:
+        """How many charges there are, and the hash that stands for all of them: public, for the others to remember."""
+        entries = self._entries()
+        return len(entries), entries[-1]["hash"] if entries else ""
+
+    def charge(self, what: str, charges: Sequence[Charge]) -> None:
+        """Write ``charges`` down; what they pay for may be released once this returns.
+
+        Args:
+            what: a public name, such as ``train/3``.
+
+        Raises:
+            BudgetExceeded: they would exceed the budget, or the limit on a single round. Nothing was written.
+        """
+        if not charges:
+            raise ComponentError("budget: there is nothing to charge; a release without noise has no epsilon.")
+        with self._locked():
+            document = self._read()
+            assert document is not None, "the ledger was made with the Budget"
+            self._require_left(what, charges, _charges(document["entries"]))
+            previous = document["entries"][-1]["hash"] if document["entries"] else ""
+            entry: dict[str, Any] = {"what": what, "charges": [asdict(charge) for charge in charges]}
+            document["entries"].append({**entry, "hash": _digest(previous, entry)})
+            self._write(document)
+
+    def possible(self, charges_of: Callable[[int], Sequence[Charge]], most: int = 4096) -> int:
+        """How many more rounds the rest of the budget allows."""
+        terms = self.terms
+        return rounds_possible(charges_of, terms.epsilon, terms.delta, terms.method, self._charges(), most)
+
+    def require_rounds(self, charges_of: Callable[[int], Sequence[Charge]], rounds: int) -> None:
+        """Before training: refuse if not all ``rounds`` fit, and say how many do.
+
+        Raises:
+            BudgetExceeded: with the number of rounds possible.
+        """
+        allowed = self.possible(charges_of, rounds)
+        if allowed < rounds:
+            raise BudgetExceeded(
+                f"budget: epsilon {self.terms.epsilon:g} at delta {self.terms.delta:g} allows {allowed} more round(s) "
+                f"of this noise, {rounds} are asked for ({self.spent:.3g} is spent). Use fewer rounds, more noise, a "
+                "smaller sampling rate, or a larger epsilon."
+            )
+
+    def require_not_behind(self, head: tuple[int, str]) -> None:
+        """Refuse a ledger that lacks charges that a peer remembers.
+
+        Raises:
+            ComponentError: the ledger was put back to an earlier state, or replaced.
+        """
+        count, digest = head
+        entries = self._entries()
+        if count and (len(entries) < count or entries[count - 1]["hash"] != digest):
+            raise ComponentError(
+                f"budget: {self._path.name} holds {len(entries)} charge(s), a peer remembers {count} others. It was "
+                "replaced or restored from an old copy; restore the newest one."
+            )
+
+    def report(self) -> dict[str, Any]:
+        """Public figures: what the budget means, what is spent, the costliest round, what is not covered."""
+        entries, terms = self._entries(), self.terms
+        alone = [self._epsilon(_charges([entry])) for entry in entries]
+        worst = max(range(len(alone)), key=alone.__getitem__, default=None)
+        charges = _charges(entries)
+        return {
+            "unit": terms.unit,
+            "neighbours": UNITS[terms.unit],
+            "delta": terms.delta,
+            "epsilon": self._epsilon(charges),
+            "epsilon_limit": terms.epsilon,
+            "epsilon_rdp": epsilon(charges, terms.delta, "rdp"),
+            "method": terms.method,
+            "rounds": len(entries),
+            "round_maximum": alone[worst] if worst is not None else 0.0,
+            "round_of_maximum": entries[worst]["what"] if worst is not None else "",
+            "not_covered": list(NOT_COVERED),
+        }
+
+    def _epsilon(self, charges: Sequence[Charge]) -> float:
+        return epsilon(charges, self.terms.delta, self.terms.method, self._order)
+
+    def _within(self, charges: Sequence[Charge], limit: float) -> bool:
+        # Renyi accounting bounds the others from above and takes milliseconds; loss distributions take up to a second.
+        quick = self.terms.method == "pld" and epsilon(charges, self.terms.delta, "rdp") <= limit
+        return quick or self._epsilon(charges) <= limit
+
+    def _require_left(self, what: str, charges: Sequence[Charge], before: Sequence[Charge]) -> None:
+        terms = self.terms
+        if terms.per_round and not self._within(charges, terms.per_round):
+            raise BudgetExceeded(
+                f"budget: '{what}' alone would cost epsilon {self._epsilon(charges):.4g}, a single round may cost "
+                f"{terms.per_round:g}. Use more noise in it."
+            )
+        both = [*before, *charges]
+        if not self._within(both, terms.epsilon):
+            raise BudgetExceeded(
+                f"budget: '{what}' would bring epsilon to {self._epsilon(both):.4g} at delta {terms.delta:g}, the limit "
+                f"is {terms.epsilon:g}; {self._epsilon(before):.4g} is spent. Nothing was released."
+            )
+
+    def _charges(self) -> list[Charge]:
+        return _charges(self._entries())
+
+    def _entries(self) -> list[dict[str, Any]]:
+        document = self._read()
+        return document["entries"] if document else []
+
+    def _read(self) -> dict[str, Any] | None:
+        try:
+            document = json.loads(self._path.read_text())
+            previous = ""
+            for entry in document["entries"]:
+                content = {key: value for key, value in entry.items() if key != "hash"}
+                if entry["hash"] != _digest(previous, content):
+                    raise ValueError("broken chain")
+                previous = entry["hash"]
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            raise ComponentError(
+                f"budget: {self._path.name} is damaged or was edited. Restore the newest copy; a new ledger would "
+                "forget what was spent."
+            ) from None
+        return document  # type: ignore[no-any-return]
+
+    def _write(self, document: dict[str, Any]) -> None:
+        fresh = self._path.with_suffix(".new")
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(document, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, self._path)
+        folder = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the rename itself
+        finally:
+            os.close(folder)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with open(self._path.with_suffix(".lock"), "a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def _charges(entries: Sequence[dict[str, Any]]) -> list[Charge]:
+    return [Charge(**charge) for entry in entries for charge in entry["charges"]]
+
+
+def _digest(previous: str, entry: dict[str, Any]) -> str:
+    return hashlib.sha256((previous + json.dumps(entry, sort_keys=True)).encode()).hexdigest()
+
+
+def _require_same(kept: BudgetTerms, asked: BudgetTerms, name: str) -> None:
+    for field in ("unit", "delta", "method"):
+        if getattr(kept, field) != getattr(asked, field):
+            raise ComponentError(
+                f"budget: {name} counts with {field} {getattr(kept, field)}, this run with {getattr(asked, field)}. "
+                "What was spent cannot be carried over; keep the terms."
+            )
+    if asked.epsilon > kept.epsilon:
+        raise ComponentError(
+            f"budget: {name} was made with epsilon {kept.epsilon:g}; a run cannot raise it to {asked.epsilon:g}."
+        )
