@@ -7,6 +7,7 @@ from veilflow.components.data.clients import clients_of, coordinator_of, strings
 from veilflow.components.data.columns import parse_categories
 from veilflow.components.errors import ComponentError
 from veilflow.components.horizontal.fedavg.settings import (
+    Compress,
     Guard,
     ModelSpec,
     Privacy,
@@ -17,7 +18,7 @@ from veilflow.components.horizontal.fedavg.settings import (
 from veilflow.components.privacy.secagg import declare
 from veilflow.components.privacy.secagg.settings import SPU
 
-GLOBAL, SCORED = "global model", "scored update"
+GLOBAL, SUM, SCORED = "global model", "public sum", "scored update"
 _LARGE = 1 << 30
 
 
@@ -43,7 +44,8 @@ class FedAvgTrainClaims(Claims):
         found = [
             Send("published", clients, kind="bytes", max_bytes=64),
             Send("published", max_items=1 << 16),
-            _vector(GLOBAL, (coordinator,), to, "float32", "models"),
+            Send(GLOBAL, (coordinator,), to, "array", "float32", ("parameters",), max_bytes=_LARGE, times=1),
+            *(_vector(SUM, (coordinator,), to, dtype, "rounds") for dtype in ("int32", "int64")),
             *declare.sends(sum_settings(node), clients, coordinator),
         ]
         if judge and _settings(node).needs_individual:
@@ -57,7 +59,7 @@ class FedAvgTrainClaims(Claims):
         guarded = _protected(settings)
         lines = [
             *declare.discloses(settings.secure_sum, clients, coordinator),
-            Disclosure(holders, "the global model, every round", clients, guarded, "model"),
+            Disclosure(holders, "the sum of the updates and the global model, every round", clients, guarded, "model"),
         ]
         if judge and settings.needs_individual:
             what = "EACH CLIENT'S update, in rounds where updates are judged"
@@ -80,8 +82,13 @@ class FedAvgTrainClaims(Claims):
             Protection("update_norm", clients, {"bound": settings.guard.update_norm}),
             *declare.protections(settings.secure_sum, clients, coordinator_of(node)),
         ]
+        if settings.compress.keep < 1:
+            found.append(Protection("common_mask", clients, {"keep": settings.compress.keep}))
+        if settings.privacy.unit == "client":
+            found.append(Protection("noise", clients, {"unit": "client"}))
         if settings.privacy.unit == "record":
-            wanted = {"multiplier": settings.privacy.noise} if settings.privacy.noise else {}
+            at_least = settings.privacy.noise if settings.privacy.schedule == "constant" else 0.0
+            wanted = {"multiplier": at_least} if at_least and not settings.privacy.first_floor else {}
             found.append(Protection("clip", clients, {"bound": settings.privacy.clip}))
             found.append(Protection("noise", clients, {"unit": "record", **wanted}))
         return found
@@ -94,8 +101,8 @@ class FedAvgTrainClaims(Claims):
                 check()
             except ComponentError as problem:
                 found.append(str(problem))
-        if _settings(node).privacy.unit == "record" and node.params.get("patience") and not _judge(node):
-            found.append("patience watches the loss on 'valid' where privacy/unit is record; give it reference rows.")
+        if _settings(node).privacy.unit != "none" and node.params.get("patience") and not _judge(node):
+            found.append("with noise no training loss is published: patience needs the reference rows 'valid'.")
         local = strings(node.params.get("net/keep_local")) or node.params.get("net/norm") == "batch"
         if local and _judge(node) and _judge(node)[0] not in clients_of(node):
             found.append("layers that stay local have no common form: reference rows must lie at one of the clients.")
@@ -161,7 +168,11 @@ def _settings(node: NodeView) -> Settings:
             float(given.get("privacy/noise", 0.0)),
             float(given.get("privacy/epsilon", 8.0)),
             float(given.get("privacy/delta", 1e-5)),
+            str(given.get("privacy/schedule", "constant")),
+            float(given.get("privacy/noise_last", 0.0)),
+            float(given.get("privacy/first_floor", 0.0)),
         ),
+        compress=Compress(float(given.get("compress/keep", 1.0))),
         weighting=Weighting(
             str(given.get("weights/by", "equal")),
             smallest=float(given.get("weights/smallest", 0.05)),
@@ -187,6 +198,8 @@ def _protected(settings: Settings) -> str:
         if privacy.noise
         else f"epsilon {privacy.epsilon:g} at delta {privacy.delta:g}"
     )
+    if privacy.unit == "client":
+        return f"updates clipped to {settings.guard.update_norm:g} and noised as a whole: {how}, per client"
     return f"every row's gradient clipped to {privacy.clip:g}, every local step noised: {how}, per row"
 
 

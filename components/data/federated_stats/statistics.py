@@ -88,7 +88,8 @@ class QuantileSearch:
     def points(self) -> np.ndarray:
         """(columns, levels, ZOOM - 1): where to count next."""
         inside = np.arange(1, ZOOM) / ZOOM
-        return self.low[..., None] + (self.high - self.low)[..., None] * inside
+        found: np.ndarray = self.low[..., None] + (self.high - self.low)[..., None] * inside
+        return found
 
     def narrow(self, total: np.ndarray) -> None:
         """Take a total of `counts_up_to`."""
@@ -102,7 +103,8 @@ class QuantileSearch:
 
     def found(self) -> np.ndarray:
         """(columns, levels): the smallest value with at least the level's share of values up to it."""
-        return self.high
+        found: np.ndarray = self.high
+        return found
 
 
 def counts_up_to(frame: pd.DataFrame, columns: Sequence[str], points: np.ndarray) -> np.ndarray:

@@ -42,7 +42,8 @@ def _one_hot(column: pd.Series, values: tuple[str, ...]) -> np.ndarray:
             f"column '{column.name}' has {strange} of {len(column)} cells that are none of its {len(values)} agreed "
             "categories; add them to 'categories', or correct the rows."
         )
-    return np.eye(len(values), dtype=np.float32)[codes]
+    found: np.ndarray = np.eye(len(values), dtype=np.float32)[codes]
+    return found
 
 
 def image_arrays(images: np.ndarray, label: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:

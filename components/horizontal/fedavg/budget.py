@@ -1,113 +1,90 @@
-"""Privacy of a whole training: what it costs, and what is possible, told before the first row is read.
+"""What a training costs in privacy, planned before the first row is read and charged before anything is released.
 
-Unit          one row of one client. Rows of different clients are different people: the total is the largest of the
-              clients' (a person in k banks pays k times).
-Neighbours    a row is replaced by nothing, with row counts public (``zero-out``).
-Mechanism     Poisson batches, per-example clipping, Gaussian noise; all steps of all rounds compose. Batches are drawn
-              secretly at the client.
-Not covered   row counts, schema, fitted rules, the reference rows, the choice of settings, the time a client takes.
-Reference     dp-accounting's privacy loss distributions (pessimistic, discretised at 1e-4).
+record   one row of one client; local DP-SGD with Poisson batches. Rows of different clients are different people, so
+         the total is the largest of the clients' (a person in k banks pays k times).
+client   one client's whole update per round; with a handful of clients mostly a label.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-import dp_accounting
-from dp_accounting.pld import PLDAccountant
+from collections.abc import Callable, Mapping, Sequence
 
 from veilflow.components.errors import ComponentError
 from veilflow.components.horizontal.fedavg.batches import sampling_rate, steps_per_round
 from veilflow.components.horizontal.fedavg.settings import Settings
+from veilflow.components.privacy.accountant import Charge, epsilon, multiplier_for
+from veilflow.components.privacy.ledger import Budget, BudgetExceeded, BudgetTerms
+from veilflow.components.privacy.schedule import Schedule
 
-_MOST_NOISE = 200.0
-
-
-@dataclass(frozen=True)
-class Exposure:
-    """One client's part in a round."""
-
-    rate: float
-    """Probability with which a step takes a row."""
-    steps: int
-    """Local steps per round."""
+ChargesOf = Callable[[int], Sequence[Charge]]
+MOST_NOISE = 200.0
 
 
-def epsilon(exposure: Exposure, noises: Sequence[float], delta: float) -> float:
-    """Epsilon after rounds with these noise multipliers; equal ones are grouped, their order does not matter."""
-    if not noises:
-        return 0.0
-    if min(noises) <= 0:
-        return float("inf")
-    accountant = PLDAccountant()
-    for noise, rounds in sorted(Counter(noises).items()):
-        event = dp_accounting.GaussianDpEvent(noise)
-        if exposure.rate < 1:
-            event = dp_accounting.PoissonSampledDpEvent(exposure.rate, event)
-        accountant.compose(event, rounds * exposure.steps)
-    return float(accountant.get_epsilon(delta))
+def exposure(settings: Settings, rows: int) -> tuple[float, int]:
+    """(rate, steps) of one client's round: how often it releases, each time on which share of its rows."""
+    if settings.privacy.unit == "client":
+        return 1.0, 1
+    local = settings.local
+    return sampling_rate(rows, local.batch), steps_per_round(rows, min(local.batch, rows), local.epochs)
 
 
-def least_noise(exposure: Exposure, rounds: int, target: float, delta: float) -> float:
-    """The smallest constant multiplier, to 1 %, with which ``rounds`` rounds stay within ``target``.
+def multipliers(settings: Settings, rows: Mapping[str, int]) -> list[float]:
+    """The noise of every round, the same for all clients; empty without privacy.
 
     Raises:
-        ComponentError: not even `_MOST_NOISE` is enough; says how many rounds are possible.
+        ComponentError: the budget allows no sensible noise.
     """
-    low, high = 0.0, 1.0
-    while epsilon(exposure, [high] * rounds, delta) > target:
-        low, high = high, 2 * high
-        if low > _MOST_NOISE:
-            possible = possible_rounds(exposure, [_MOST_NOISE] * rounds, target, delta)
-            raise ComponentError(_impossible(target, rounds, possible))
-    while high - low > 0.01 * high:
-        middle = (low + high) / 2
-        low, high = (low, middle) if epsilon(exposure, [middle] * rounds, delta) <= target else (middle, high)
-    return high
-
-
-def possible_rounds(exposure: Exposure, noises: Sequence[float], target: float, delta: float) -> int:
-    """How many of the planned rounds stay within ``target``."""
-    low, high = 0, len(noises)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if epsilon(exposure, noises[:middle], delta) <= target else (low, middle - 1)
-    return low
-
-
-def require_possible(exposure: Exposure, noises: Sequence[float], target: float, delta: float) -> None:
-    """Refuse a plan that would overrun.
-
-    Raises:
-        ComponentError: with the number of rounds that are possible.
-    """
-    if epsilon(exposure, noises, delta) > target:
-        raise ComponentError(_impossible(target, len(noises), possible_rounds(exposure, noises, target, delta)))
-
-
-def plan_privacy(settings: Settings, rows: Mapping[str, int]) -> tuple[dict[str, Exposure], list[float]]:
-    """Each client's exposure, and the noise multiplier of every round; both empty without privacy.
-
-    Raises:
-        ComponentError: the budget does not last; says for how many rounds it does.
-    """
-    protect, local = settings.privacy, settings.local
-    if protect.unit == "none":
-        return {}, []
-    exposures = {
-        party: Exposure(sampling_rate(n, local.batch), steps_per_round(n, min(local.batch, n), local.epochs))
-        for party, n in rows.items()
-    }
-    worst = max(exposures.values(), key=lambda each: each.rate * each.rate * each.steps)
-    noise = protect.noise or least_noise(worst, settings.rounds, protect.epsilon, protect.delta)
-    noises = [noise] * settings.rounds
-    for exposure in set(exposures.values()):
-        require_possible(exposure, noises, protect.epsilon, protect.delta)
-    return exposures, noises
-
-
-def _impossible(target: float, rounds: int, possible: int) -> str:
-    return (
-        f"privacy/epsilon {target:g} does not last for {rounds} rounds with these settings; it lasts for {possible}. "
-        "Ask for fewer rounds, more noise, smaller batches, or a larger epsilon."
+    privacy = settings.privacy
+    if privacy.unit == "none":
+        return []
+    first = privacy.noise
+    if not first:
+        parts = {exposure(settings, count) for count in rows.values()}
+        found = [multiplier_for(privacy.epsilon, privacy.delta, settings.rounds, *part) for part in parts]
+        first = max(found)
+        if first > MOST_NOISE:
+            raise ComponentError(
+                f"privacy/epsilon {privacy.epsilon:g} for {settings.rounds} rounds needs noise of {first:.3g} times "
+                "the sensitivity; nothing is learned from that. Ask for fewer rounds or a larger epsilon."
+            )
+    last = max(privacy.noise_last, first)
+    return Schedule(privacy.schedule, first, last, settings.rounds, floor=privacy.first_floor).multipliers(
+        settings.rounds
     )
+
+
+def charges(settings: Settings, rows: int, noises: Sequence[float]) -> ChargesOf:
+    """Round -> what a client with ``rows`` rows is charged for it."""
+    rate, steps = exposure(settings, rows)
+    return lambda number: [Charge(noises[min(number, len(noises) - 1)], rate, steps)]
+
+
+def terms(settings: Settings) -> BudgetTerms:
+    """What the ledger counts."""
+    privacy = settings.privacy
+    return BudgetTerms(privacy.unit, privacy.delta, privacy.epsilon)
+
+
+def require_rounds(budget: Budget, of: ChargesOf, settings: Settings, done: int = 0) -> None:
+    """Refuse a training that its budget does not cover, before it begins.
+
+    Raises:
+        BudgetExceeded: with the number of rounds possible.
+    """
+    privacy, left = settings.privacy, settings.rounds - done
+    planned = [charge for number in range(done, settings.rounds) for charge in of(number)]
+    if not budget.head[0] and epsilon(planned, privacy.delta) <= privacy.epsilon:
+        return
+    budget.require_rounds(lambda number: of(number + done), left)
+
+
+def spent(settings: Settings, rows: Mapping[str, int], noises: Sequence[float], done: int) -> dict[str, float]:
+    """Epsilon of each client after ``done`` rounds, for a run without a ledger; empty without privacy."""
+    if not noises:
+        return {}
+    found = {}
+    for party, count in rows.items():
+        of = charges(settings, count, noises)
+        found[party] = epsilon([c for number in range(done) for c in of(number)], settings.privacy.delta)
+    return found
+
+
+__all__ = ["Budget", "BudgetExceeded", "charges", "multipliers", "require_rounds", "spent", "terms"]

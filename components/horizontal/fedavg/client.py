@@ -9,12 +9,13 @@ import numpy as np
 from veilflow.components.errors import ComponentError
 from veilflow.components.horizontal.fedavg.arrays import Data
 from veilflow.components.horizontal.fedavg.batches import Batches, poisson, shuffled
-from veilflow.components.horizontal.fedavg.codec import encode, shorten
+from veilflow.components.horizontal.fedavg.codec import release_of, shorten
 from veilflow.components.horizontal.fedavg.layout import Layout, flatten, layout_of, unflatten
 from veilflow.components.horizontal.fedavg.local import train_round
 from veilflow.components.horizontal.fedavg.networks import network
 from veilflow.components.horizontal.fedavg.randomness import SecretStream
 from veilflow.components.horizontal.fedavg.settings import ModelSpec, Settings
+from veilflow.components.privacy.release import protect
 from veilflow.components.vertical.split.tally import Tally
 
 Part = tuple[dict[str, Any], dict[str, np.ndarray]]
@@ -57,8 +58,8 @@ def follow(client: Client, vector: np.ndarray) -> Client:
     return replace(client, params={**client.params, **unflatten(vector, client.layout)})
 
 
-def work(client: Client, vector: np.ndarray, noise: float, tally: Tally) -> tuple[Client, np.ndarray, dict[str, Any]]:
-    """One round: the client after it, its update as whole numbers, and what may be said of it.
+def learn(client: Client, vector: np.ndarray, noise: float, tally: Tally) -> tuple[Client, np.ndarray, dict[str, Any]]:
+    """One round: the client after it, its update (which stays here), and what may be said of it.
 
     Args:
         vector: the global model.
@@ -76,9 +77,14 @@ def work(client: Client, vector: np.ndarray, noise: float, tally: Tally) -> tupl
     )
     done = replace(client, params=params, stats=stats)
     update, shortened = shorten(common(done) - vector, settings.guard.update_norm)
-    whole = encode(update, settings.guard.update_norm, settings.guard.bits, stream)
     facts: dict[str, Any] = {"shortened": shortened}
-    return done, whole, facts if guarded else {**facts, "loss": loss}
+    # A mean loss over private rows is not covered by any noise.
+    return done, update, facts if settings.privacy.unit != "none" else {**facts, "loss": loss}
+
+
+def encode(settings: Settings, update: np.ndarray, noise: float, mask: np.ndarray | None) -> np.ndarray:
+    """The update as whole numbers for the secure sum: masked, rounded, and noised where the unit is ``client``."""
+    return protect(update, release_of(settings, update.size, noise), mask)
 
 
 def draw_batches(data: Data, settings: Settings, stream: SecretStream) -> Batches:

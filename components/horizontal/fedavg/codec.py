@@ -1,19 +1,51 @@
-"""Updates as whole numbers: what secure aggregation can add.
+"""An update's way into the secure sum and back, on top of `privacy.release`.
 
-A number x becomes ``round(x / step)`` with ``step = bound / 2**(bits - 1)``, rounded up or down at random so that the
-mean is right. ``bound`` is the L2 bound of the update, so no entry exceeds ``2**(bits - 1)``. Weights are whole numbers
-out of ``UNIT`` and multiply before the sum; ``clients * UNIT * 2**(bits - 1)`` stays far below 2**63.
+Weights are whole numbers out of ``UNIT``; they multiply the clients' whole numbers before the sum. With 16 bits and 3
+clients a sum fits into 32 bits.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 
 from veilflow.components.errors import ComponentError
-from veilflow.components.horizontal.fedavg.randomness import SecretStream
+from veilflow.components.horizontal.fedavg.settings import Settings
+from veilflow.components.privacy.release import Release, fitting, mean_update
+from veilflow.components.privacy.sparsify import mixed_mask, random_mask, scatter
 
 UNIT = 1 << 8
-"""Weights are multiples of 1/UNIT: with 16 bits and 3 clients a sum fits into 32 bits."""
+
+
+def kept(settings: Settings, size: int) -> int:
+    """How many of ``size`` coordinates travel."""
+    return max(1, round(settings.compress.keep * size))
+
+
+def release_of(settings: Settings, size: int, multiplier: float) -> Release:
+    """How updates of ``size`` parameters leave a client; ``multiplier`` is that of the round."""
+    noise = multiplier if settings.privacy.unit == "client" else 0.0
+    guard = settings.guard
+    return _release(guard.update_norm, noise, kept(settings, size), guard.bits)
+
+
+@lru_cache(maxsize=256)
+def _release(clip: float, multiplier: float, size: int, bits: int) -> Release:
+    return fitting(clip, multiplier, size, bits, "stochastic")
+
+
+def mask_of(settings: Settings, size: int, seed: bytes, number: int, last: np.ndarray) -> np.ndarray | None:
+    """The coordinates of round ``number``, sorted; None for all.
+
+    Args:
+        last: the last noised mean update, dense; zeros before the first.
+    """
+    keep = kept(settings, size)
+    if keep >= size:
+        return None
+    if settings.compress.choose == "largest" and last.any():
+        return mixed_mask(last, seed, number, keep)
+    return random_mask(seed, number, size, keep)
 
 
 def shorten(update: np.ndarray, bound: float) -> tuple[np.ndarray, bool]:
@@ -31,17 +63,8 @@ def shorten(update: np.ndarray, bound: float) -> tuple[np.ndarray, bool]:
     return (update, False) if norm <= bound else ((update * (bound / norm)).astype(update.dtype), True)
 
 
-def encode(update: np.ndarray, bound: float, bits: int, stream: SecretStream) -> np.ndarray:
-    """``update`` as int64, shape (d,), each entry within ``2**(bits - 1)``."""
-    limit = float(1 << (bits - 1))
-    scaled = update.astype(np.float64) * (limit / bound)
-    rounded = np.ceil(scaled - stream.uniform(scaled.size))
-    clipped: np.ndarray = np.clip(rounded, -limit, limit).astype(np.int64)
-    return clipped
-
-
-def decode(total: np.ndarray, bound: float, bits: int, weight: int = 1) -> np.ndarray:
-    """The weighted mean behind a sum of encoded updates, float32.
+def decode(total: np.ndarray, release: Release, mask: np.ndarray | None, size: int, weight: int = 1) -> np.ndarray:
+    """The weighted mean update behind a sum, dense float32.
 
     Args:
         weight: sum of the whole-number weights in ``total``.
@@ -49,15 +72,21 @@ def decode(total: np.ndarray, bound: float, bits: int, weight: int = 1) -> np.nd
     Raises:
         ComponentError: an entry is larger than honest clients can make it.
     """
-    limit = 1 << (bits - 1)
-    beyond = int((np.abs(total) > limit * weight).sum())
+    beyond = int((np.abs(total) > release.bound * weight).sum())
     if beyond:
         raise ComponentError(
             f"{beyond} of {total.size} entries of the summed update exceed what honest clients can send; the round is "
             "not used. A client sent something else than it should, or parties run different versions."
         )
-    found: np.ndarray = (total.astype(np.float64) * (bound / limit / weight)).astype(np.float32)
-    return found
+    mean = mean_update(total, release, weight)
+    dense: np.ndarray = (mean if mask is None else scatter(mean, mask, size)).astype(np.float32)
+    return dense
+
+
+def narrowed(total: np.ndarray) -> np.ndarray:
+    """``total`` as int32 where it fits: half the bytes on the way to the clients."""
+    fits = np.abs(total).max(initial=0) < 2**31
+    return total.astype(np.int32) if fits else total
 
 
 def whole_weights(weights: Mapping[str, float]) -> dict[str, int]:

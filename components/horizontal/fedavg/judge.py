@@ -8,7 +8,7 @@ import numpy as np
 
 from veilflow.components.horizontal.fedavg import contribution, robust
 from veilflow.components.horizontal.fedavg.client import Client, common, follow, logits
-from veilflow.components.horizontal.fedavg.codec import decode
+from veilflow.components.horizontal.fedavg.codec import decode, release_of
 from veilflow.components.horizontal.fedavg.settings import EXACT_CLIENTS, Settings
 from veilflow.components.vertical.split.history import auc, log_loss
 
@@ -24,7 +24,14 @@ def figures(judge: Client, vector: np.ndarray) -> dict[str, float]:
     return {"valid_loss": log_loss(judge.data[1], found), "valid_auc": auc(judge.data[1], found)}
 
 
-def examine(judge: Client, vector: np.ndarray, names: Sequence[str], *encoded: np.ndarray) -> dict[str, Any]:
+def examine(
+    judge: Client,
+    vector: np.ndarray,
+    noise: float,
+    mask: np.ndarray | None,
+    names: Sequence[str],
+    *encoded: np.ndarray,
+) -> dict[str, Any]:
     """Faults, scores and the client to blame for a bad round, as published: names, scores, words.
 
     Args:
@@ -33,8 +40,12 @@ def examine(judge: Client, vector: np.ndarray, names: Sequence[str], *encoded: n
     """
     settings: Settings = judge.settings
     guard = settings.guard
-    updates = {name: decode(each, guard.update_norm, guard.bits) for name, each in zip(names, encoded, strict=True)}
-    wrong = robust.faults(updates, guard.update_norm, guard.least_cosine)
+    size = vector.size
+    release = release_of(settings, size, noise)
+    updates = {name: decode(each, release, mask, size) for name, each in zip(names, encoded, strict=True)}
+    # Noise of unit `client` lengthens honest updates: there only the agreed bound on entries can be held against them.
+    bound = float("inf") if release.multiplier else guard.update_norm
+    wrong = robust.faults(updates, bound, guard.least_cosine)
     usable = {name: update for name, update in updates.items() if name not in wrong}
     found: dict[str, Any] = {"faults": wrong, "scores": {}, "blame": ""}
     if len(usable) < 2:

@@ -12,8 +12,10 @@ ACTIVATIONS = ("relu", "tanh", "gelu", "sigmoid")
 NORMS = ("none", "layer", "batch")
 LOCAL_OPTIMISERS = ("sgd", "momentum", "adam")
 SERVER_OPTIMISERS = ("fedavg", "fedadam", "fedyogi")
-UNITS = ("none", "record")
-"""Whom the noise protects: nobody, or every single row of every client (local DP-SGD)."""
+UNITS = ("none", "record", "client")
+"""Whom the noise protects: nobody, every single row of every client (local DP-SGD), or each client as a whole."""
+CHOICES = ("random", "largest")
+"""Which coordinates travel: new random ones each round, or mostly those that moved most in the last noised sum."""
 WEIGHTS = ("equal", "size", "contribution")
 CONTRIBUTIONS = ("shapley", "montecarlo", "leave_one_out", "quality")
 EXACT_CLIENTS = 6
@@ -85,10 +87,14 @@ class Privacy:
     clip: float = 1.0
     """L2 bound of one row's gradient."""
     noise: float = 0.0
-    """Standard deviation of the noise of a step, in units of ``clip``; 0: as little as ``epsilon`` allows."""
+    """Standard deviation of the noise in units of the sensitivity; 0: as little as ``epsilon`` allows, constant."""
     epsilon: float = 8.0
     delta: float = 1e-5
     schedule: str = "constant"
+    noise_last: float = 0.0
+    """What ``increasing`` and ``decreasing`` go to, or come from."""
+    first_floor: float = 0.0
+    """Least noise of the first round."""
 
     def check(self, spec: ModelSpec) -> None:
         """Refuse settings that would void the claim.
@@ -98,7 +104,12 @@ class Privacy:
         """
         if self.unit == "none":
             return
-        if spec.norm == "batch":
+        if self.schedule != "constant" and not 0 < self.noise <= self.noise_last:
+            raise ComponentError(
+                f"privacy/schedule: {self.schedule} goes between privacy/noise and privacy/noise_last; give both, the "
+                "smaller one first."
+            )
+        if self.unit == "record" and spec.norm == "batch":
             raise ComponentError(
                 "net/norm: batch mixes the rows of a batch, so no single row's gradient can be clipped; "
                 "use norm: layer or none with privacy/unit: record."
@@ -154,6 +165,15 @@ class Guard:
 
 
 @dataclass(frozen=True)
+class Compress:
+    """Which part of an update travels; the same coordinates for all clients of a round."""
+
+    keep: float = 1.0
+    """Share of the coordinates."""
+    choose: str = "random"
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that shapes a training."""
 
@@ -163,6 +183,7 @@ class Settings:
     weighting: Weighting = field(default_factory=Weighting)
     server: Server = field(default_factory=Server)
     guard: Guard = field(default_factory=Guard)
+    compress: Compress = field(default_factory=Compress)
     participation: float = 1.0
     slow: tuple[tuple[str, int], ...] = ()
     """Clients whose update takes more than one round, with the number of rounds."""

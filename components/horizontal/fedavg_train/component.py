@@ -17,16 +17,16 @@ from secretflow.component.core import Component, Context, DistDataType, Field, I
 from veilflow.components.data.columns import parse_categories
 from veilflow.components.data.images.bundle import IMAGE_KIND
 from veilflow.components.data.rules import CLEAN_RULE, SCALE_RULE
-from veilflow.components.devices.events import progress, receipt, sizes
+from veilflow.components.devices.events import progress, sizes
 from veilflow.components.devices.objects import read_object, write_object
-from veilflow.components.devices.pyu import run_on
+from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.schemas import names_of_kind
 from veilflow.components.devices.tables import read_frame
-from veilflow.components.errors import ComponentError
-from veilflow.components.horizontal.fedavg.budget import epsilon, plan_privacy
+from veilflow.components.horizontal.fedavg.budget import multipliers, spent
 from veilflow.components.horizontal.fedavg.bundle import MODEL_KIND, Facts
 from veilflow.components.horizontal.fedavg.settings import (
     ACTIVATIONS,
+    CHOICES,
     CONTRIBUTIONS,
     LOCAL_OPTIMISERS,
     MODELS,
@@ -34,6 +34,7 @@ from veilflow.components.horizontal.fedavg.settings import (
     SERVER_OPTIMISERS,
     UNITS,
     WEIGHTS,
+    Compress,
     Guard,
     LocalSettings,
     ModelSpec,
@@ -43,13 +44,13 @@ from veilflow.components.horizontal.fedavg.settings import (
     Weighting,
     parse_slow,
 )
+from veilflow.components.horizontal.fedavg_train.accounts import choose_coordinator, open_budgets, write_receipts
 from veilflow.components.horizontal.fedavg_train.loop import train
 from veilflow.components.horizontal.fedavg_train.report import write_report
-from veilflow.components.horizontal.fedavg_train.sources import Source, agree, load, row_counts
+from veilflow.components.horizontal.fedavg_train.sources import Source, agree, load, merger, row_counts, rules_at
 from veilflow.components.horizontal.fedavg_train.training import Cast, FedAvgTraining, value_bound
 from veilflow.components.privacy.secagg.secure_sum import SecureSum
 from veilflow.components.privacy.secagg.settings import BACKENDS, MASKS, MIN_KEY_BITS, SumSettings
-from veilflow.components.vertical.split.bundle import merge
 from veilflow.components.vertical.split_train.checkpoints import Checkpoints, data_digest, training_key
 
 
@@ -89,7 +90,8 @@ class Protect:
     """Differential privacy of what leaves a client."""
 
     unit: str = Field.attr(
-        desc="record: each row's gradient is clipped and every local step is noised (DP-SGD). none: no noise.",
+        desc="record: each row's gradient is clipped and every local step noised (DP-SGD). client: each update is "
+        "noised as a whole; with few clients mostly a label. none: no noise.",
         default="record",
         choices=list(UNITS),
     )
@@ -97,7 +99,21 @@ class Protect:
         desc="L2 bound of a row's gradient.", default=1.0, bound_limit=Interval.closed(0.001, 1000)
     )
     noise: float = Field.attr(
-        desc="Standard deviation of a step's noise, in units of clip. 0: as little as epsilon allows.",
+        desc="Standard deviation of the noise, in units of the clip. 0: as little as epsilon allows.",
+        default=0.0,
+        bound_limit=Interval.closed(0, 1000),
+    )
+    schedule: str = Field.attr(
+        desc="Over the rounds: increasing goes from noise to noise_last, decreasing the other way. Order changes no "
+        "epsilon; compare schedules at equal epsilon.",
+        default="constant",
+        choices=["constant", "increasing", "decreasing"],
+    )
+    noise_last: float = Field.attr(
+        desc="The larger noise of a schedule.", default=0.0, bound_limit=Interval.closed(0, 1000)
+    )
+    first_floor: float = Field.attr(
+        desc="Least noise of the first round, where gradients are easiest to invert.",
         default=0.0,
         bound_limit=Interval.closed(0, 1000),
     )
@@ -155,6 +171,20 @@ class Guarding:
 
 
 @dataclass
+class Sparse:
+    """Which part of an update travels; the same coordinates for all clients."""
+
+    keep: float = Field.attr(
+        desc="Share of the coordinates of a round.", default=1.0, bound_limit=Interval.open_closed(0, 1)
+    )
+    choose: str = Field.attr(
+        desc="random: new ones each round; largest: mostly those that moved most in the last noised sum.",
+        default="random",
+        choices=list(CHOICES),
+    )
+
+
+@dataclass
 class Adding:
     """How the coordinator gets the sum of the updates."""
 
@@ -207,6 +237,7 @@ class FedAvgTrain(Component):
     privacy: Protect = Field.struct_attr(desc="Noise.")
     weights: Weigh = Field.struct_attr(desc="Weights.")
     guard: Guarding = Field.struct_attr(desc="Bounds.")
+    compress: Sparse = Field.struct_attr(desc="Sparsification.")
     server: ServerSide = Field.struct_attr(desc="Server.")
     secure_sum: Adding = Field.struct_attr(desc="Secure aggregation.")
     categories: list[str] = Field.attr(
@@ -241,23 +272,30 @@ class FedAvgTrain(Component):
         reference = read_source(ctx, self.valid) if self.valid is not None else None
         columns, shape = agree(sources, parse_categories(self.categories))
         rules = self._rules(ctx)
-        data = {each.party: load(each, columns, _held(rules, each.party)) for each in sources}
+        data = {each.party: load(each, columns, rules_at(rules, each.party)) for each in sources}
         spec, settings, clients = self._spec(), self._settings(), tuple(data)
         settings.check(spec, clients, reference is not None)
-        coordinator = _coordinator(ctx, self.coordinator, clients)
+        coordinator = choose_coordinator(ctx, self.coordinator, clients)
         rows = row_counts(data)
         if reference is not None:
             agree([sources[0] if sources[0].party != reference.party else sources[1], reference],
                   columns.categories)  # fmt: skip
-        judged = load(reference, columns, _held(rules, reference.party)) if reference is not None else None
+        judged = load(reference, columns, rules_at(rules, reference.party)) if reference is not None else None
         judge = reference.party if reference is not None else ""
         cast = Cast(clients, coordinator, judge, data, judged, rows, shape)
-        exposures, noises = plan_privacy(settings, rows)
-        secure = SecureSum(ctx, settings.secure_sum, clients, coordinator, value_bound(settings))
-        training = FedAvgTraining(cast, spec, settings, noises, secure)
-        sizes(ctx, coordinates=training.parameters, rounds=settings.rounds, models=2 * settings.rounds + 2)
         facts = Facts(spec, columns, shape, settings.to_json(), len(rules), "")
-        checkpoints = self._checkpoints(ctx, facts, data, rows, training)
+        digests = {party: run_on(party, data_digest, pair) for party, pair in data.items()}
+        checkpoints = self._checkpoints(ctx, facts, digests, cast)
+        noises = multipliers(settings, rows)
+        budgets = open_budgets(ctx, settings, cast, noises, digests, checkpoints)
+
+        def make_sum(size: int) -> SecureSum:
+            bound = value_bound(settings, size, noises)
+            return SecureSum(ctx, settings.secure_sum, clients, coordinator, bound)
+
+        training = FedAvgTraining(cast, spec, settings, noises, make_sum, budgets)
+        sizes(ctx, coordinates=training.coordinates, parameters=training.parameters, rounds=settings.rounds)
+        training.distribute()
 
         def tell(done: int, figures: Any) -> None:
             progress(ctx, done / settings.rounds, round=done, **{k: round(v, 6) for k, v in figures.items()})
@@ -266,10 +304,11 @@ class FedAvgTrain(Component):
         self._store(ctx, facts, identity, training, rules)
         if checkpoints is not None:
             checkpoints.clear()
-        _receipts(ctx, settings, clients, noises, training)
-        secure.receipts()
-        spent = {p: epsilon(e, noises[: len(history.rows)], settings.privacy.delta) for p, e in exposures.items()}
-        write_report(self.report, settings, spec, cast, history, training, noises, spent)
+        write_receipts(ctx, settings, clients, noises, training)
+        training.secure_sum.receipts()
+        ledgers = publish({p: run_on(p, lambda held: held.report(), budget) for p, (budget, _) in budgets.items()})
+        estimate = spent(settings, rows, noises, len(history.rows))
+        write_report(self.report, settings, spec, cast, history, training, noises, ledgers, estimate)
 
     def _spec(self) -> ModelSpec:
         net = self.net
@@ -292,6 +331,9 @@ class FedAvgTrain(Component):
                 _decimal(protect.noise),
                 _decimal(protect.epsilon),
                 _decimal(protect.delta),
+                protect.schedule,
+                _decimal(protect.noise_last),
+                _decimal(protect.first_floor),
             ),
             weighting=Weighting(
                 weigh.by,
@@ -305,6 +347,7 @@ class FedAvgTrain(Component):
             guard=Guard(
                 _decimal(guard.update_norm), int(guard.bits), _decimal(guard.least_cosine), _decimal(guard.veto)
             ),
+            compress=Compress(_decimal(self.compress.keep), self.compress.choose),
             participation=_decimal(self.participation),
             slow=parse_slow(self.slow or ()),
             max_staleness=int(self.max_staleness),
@@ -316,24 +359,20 @@ class FedAvgTrain(Component):
     def _rules(self, ctx: Context) -> list[dict[str, Any]]:
         return [read_object(ctx, rule, rule.type)[1] for rule in (self.clean, self.scale) if rule is not None]
 
-    def _checkpoints(
-        self, ctx: Context, facts: Facts, data: dict[str, Any], rows: dict[str, int], training: FedAvgTraining
-    ) -> Checkpoints | None:
+    def _checkpoints(self, ctx: Context, facts: Facts, digests: dict[str, Any], cast: Cast) -> Checkpoints | None:
         folder: Path | None = getattr(ctx, "checkpoint_dir", None)
         if folder is None or not self.checkpoint_every:
             return None
         same = {name: value for name, value in facts.settings.items() if name not in ("rounds", "checkpoint_every")}
-        key = training_key({**facts.to_json(), "settings": same, "rows": rows})
-        digests = {party: run_on(party, data_digest, pair) for party, pair in data.items()}
-        parties = sorted({party for parts in training.state().values() for party in parts})
-        return Checkpoints(folder, key, digests, parties)
+        key = training_key({**facts.to_json(), "settings": same, "rows": dict(cast.rows)})
+        return Checkpoints(folder, key, digests, sorted(cast.holders))
 
     def _store(
         self, ctx: Context, facts: Facts, identity: str, training: FedAvgTraining, rules: list[dict[str, Any]]
     ) -> None:
         parts = {
-            party: run_on(party, _merger(identity), part, *_held(rules, party))
-            for party, part in training.model_sections()["model"].items()
+            party: run_on(party, merger(identity), part, *rules_at(rules, party))
+            for party, part in training.model_sections().items()
         }
         write_object(ctx, self.model, MODEL_KIND, parts, {**facts.to_json(), "identity": identity})
 
@@ -355,42 +394,6 @@ def read_source(ctx: Context, stored: Any) -> Source:
     return Source(part.party, read_frame(ctx, part), features, labels, types)
 
 
-def _coordinator(ctx: Context, wanted: Any, clients: tuple[str, ...]) -> str:
-    named = wanted[0] if isinstance(wanted, list) and wanted else wanted
-    if named:
-        return str(named)
-    free = [party for party in ctx.parties if party not in clients]
-    if not free:
-        raise ComponentError("every party has a table; name the one that adds up with 'coordinator'.")
-    return str(free[0])
-
-
-def _held(rules: list[dict[str, Any]], party: str) -> list[Any]:
-    lacking = [rule for rule in rules if party not in rule]
-    if lacking:
-        raise ComponentError(f"a rule has no part for {party}; fit it with data/federated_stats over all clients.")
-    return [rule[party] for rule in rules]
-
-
-def _merger(identity: str) -> Any:
-    return lambda part, *rules: merge(identity, {"model": part}, rules)
-
-
 def _decimal(value: float) -> float:
     """The number the user wrote: attributes travel as 32-bit floats, which make 0.3 a little more than 0.3."""
     return float(str(np.float32(value)))
-
-
-def _receipts(
-    ctx: Context, settings: Settings, clients: tuple[str, ...], noises: list[float], training: FedAvgTraining
-) -> None:
-    """What happened at this party, in this attempt."""
-    if ctx.self_party not in clients:
-        return
-    receipt(ctx, "update_norm", bound=settings.guard.update_norm, norm="L2, per client and round")
-    if settings.privacy.unit == "none":
-        return
-    tally = training.tally
-    receipt(ctx, "clip", bound=settings.privacy.clip, norm="L2, per row", rounds=tally.steps)
-    if tally.drew(1.0, 1):
-        receipt(ctx, "noise", unit="record", distribution="Gaussian", multiplier=min(noises), drawn_here=tally.values)

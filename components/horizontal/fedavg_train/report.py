@@ -6,8 +6,10 @@ from typing import Any
 from veilflow.components.devices.report import ReportBuilder
 from veilflow.components.horizontal.fedavg.settings import ModelSpec, Settings
 from veilflow.components.horizontal.fedavg_train.training import Cast, FedAvgTraining
+from veilflow.components.privacy.ledger import UNITS
 from veilflow.components.vertical.split.history import History
 
+_KEPT = ("round_maximum", "round_of_maximum", "rounds", "epsilon_rdp")
 NOT_COVERED = "row counts, schema, fitted rules, reference rows and what is read off them, choice of settings, timing"
 
 
@@ -19,12 +21,14 @@ def write_report(
     history: History,
     training: FedAvgTraining,
     noises: Sequence[float],
-    spent: Mapping[str, float],
+    ledgers: Mapping[str, Mapping[str, Any]],
+    estimate: Mapping[str, float],
 ) -> None:
     """Tabs: metrics, history, clients, contribution, incidents, budget, model."""
     report = ReportBuilder("fedavg_train", f"Federated averaging of {len(cast.clients)} clients.")
     chosen = history.rows[history.best if settings.patience else -1]
     figures = {name: value for name, value in chosen.items() if name not in ("clients", "update_norm")}
+    spent = {party: float(found["epsilon"]) for party, found in ledgers.items()} or dict(estimate)
     budget = {"epsilon": max(spent.values())} if spent else {}
     report.values("metrics", {**figures, **budget, "rounds": len(history.rows), "rows": sum(cast.rows.values())})
     columns = history.columns()
@@ -49,24 +53,33 @@ def write_report(
             "why": [why for _, _, why in blamed],
         },
     )
-    report.values("budget", _budget(settings, noises, spent))
-    shape = {"kind": spec.kind, "layers": "-".join(map(str, spec.layers)) or "none", "parameters": training.parameters}
+    report.values("budget", _budget(settings, noises, spent, ledgers))
+    shape: dict[str, Any] = {
+        "kind": spec.kind,
+        "layers": "-".join(map(str, spec.layers)) or "none",
+        "parameters": training.parameters,
+    }
     report.values("model", {**shape, "stays local": ", ".join(spec.keep_local) or "nothing"})
     report.write(output)
 
 
-def _budget(settings: Settings, noises: Sequence[float], spent: Mapping[str, float]) -> dict[str, Any]:
+def _budget(
+    settings: Settings, noises: Sequence[float], spent: Mapping[str, float], ledgers: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
     privacy = settings.privacy
     if not spent:
         return {"unit": "none", "epsilon": "unbounded: no noise is added"}
+    worst = max(spent, key=lambda party: spent[party])
+    kept = {f"{key.replace('_', ' ')}": ledgers[worst][key] for key in _KEPT} if worst in ledgers else {}
     return {
-        "unit": "one row of one client",
-        "neighbours": "a row or nothing in its place, row counts public",
+        "unit": privacy.unit,
+        "neighbours": UNITS[privacy.unit],
         "epsilon": max(spent.values()),
         "epsilon asked": privacy.epsilon,
         "delta": privacy.delta,
         "noise multiplier": min(noises),
         "clip": privacy.clip,
+        **kept,
         **{f"epsilon {party}": value for party, value in spent.items()},
         "not covered": NOT_COVERED,
     }

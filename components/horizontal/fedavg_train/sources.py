@@ -12,6 +12,7 @@ from veilflow.components.data.columns import Columns, common_columns
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.errors import ComponentError
 from veilflow.components.horizontal.fedavg.arrays import image_arrays, table_arrays
+from veilflow.components.vertical.split.bundle import merge
 
 
 @dataclass(frozen=True)
@@ -71,3 +72,16 @@ def row_counts(data: Mapping[str, Any]) -> dict[str, int]:
     """Rows per client, known to all; what failed while they were read is raised here, at every party."""
     counts: dict[str, int] = publish({party: run_on(party, lambda pair: len(pair[0]), d) for party, d in data.items()})
     return {party: counts[party] for party in data}
+
+
+def rules_at(rules: Sequence[Mapping[str, Any]], party: str) -> list[Any]:
+    """The party's part of each rule."""
+    lacking = [rule for rule in rules if party not in rule]
+    if lacking:
+        raise ComponentError(f"a rule has no part for {party}; fit it with data/federated_stats over all clients.")
+    return [rule[party] for rule in rules]
+
+
+def merger(identity: str) -> Any:
+    """(part of the model, rules...) -> what a party stores."""
+    return lambda part, *rules: merge(identity, {"model": part}, rules)

@@ -1,12 +1,13 @@
 """Federated averaging at the parties: one round after the other, the same calls at every party.
 
-Sent  the global model, from the coordinator to who works with it; each client's update into the secure sum; where
-      settings ask for it, each client's update to the party with the reference rows (see `Settings.needs_individual`).
-      Published: who takes part, whether an update was shortened, scores and weights, figures of the round.
+Sent  the first global model and every round's sum, from the coordinator to everybody who holds the model; each client's
+      update into the secure sum; where settings ask for it, each client's update to the party with the reference rows
+      (see `Settings.needs_individual`). Published: who takes part, whether an update was shortened, scores and weights,
+      figures of the round.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,23 +15,27 @@ import numpy as np
 
 from veilflow.components.devices.pyu import publish, run_on, send_to
 from veilflow.components.horizontal.fedavg import judge as judging
-from veilflow.components.horizontal.fedavg import rounds, server, weights
+from veilflow.components.horizontal.fedavg import replica as copies
+from veilflow.components.horizontal.fedavg import rounds, weights
+from veilflow.components.horizontal.fedavg.budget import Budget, ChargesOf
 from veilflow.components.horizontal.fedavg.client import (
     Client,
     client_part,
     common,
+    encode,
     follow,
+    learn,
     make_client,
     restored,
-    work,
 )
-from veilflow.components.horizontal.fedavg.codec import UNIT, decode, whole_weights
+from veilflow.components.horizontal.fedavg.codec import UNIT, kept, narrowed, release_of, whole_weights
+from veilflow.components.horizontal.fedavg.replica import Replica
 from veilflow.components.horizontal.fedavg.settings import ModelSpec, Settings
 from veilflow.components.privacy.secagg.secure_sum import SecureSum
 from veilflow.components.vertical.split.batches import order_token
 from veilflow.components.vertical.split.tally import Tally
 
-GLOBAL, SCORED = "global model", "scored update"
+GLOBAL, SUM, SCORED = "global model", "public sum", "scored update"
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,8 @@ class Standing:
     """What is public of a training besides its figures."""
 
     weights: dict[str, float]
+    seed: str
+    """Public randomness of all clients, hex: which coordinates travel."""
     memory: dict[str, float] = field(default_factory=dict)
     """Running mean of scores."""
     best_loss: float = 1e30
@@ -79,11 +86,10 @@ class Standing:
 
 @dataclass
 class _Pending:
-    """An update that is not in the sum yet."""
+    """An update that is not in the sum yet; it lies at its client."""
 
     begun: int
-    start: Any
-    vector: Any
+    update: Any
     facts: Any
 
 
@@ -92,132 +98,189 @@ class FedAvgTraining:
 
     Args:
         cast: see `Cast`.
-        noises: per round the noise multiplier of record-level DP; empty without.
-        secure_sum: where the updates are added.
+        noises: per round the noise multiplier; empty without privacy.
+        make_sum: (parameters) -> where the updates are added.
+        budgets: per client its ledger, at that party, and what a round costs it; empty without.
     """
 
     def __init__(
-        self, cast: Cast, spec: ModelSpec, settings: Settings, noises: list[float], secure_sum: SecureSum
+        self,
+        cast: Cast,
+        spec: ModelSpec,
+        settings: Settings,
+        noises: list[float],
+        make_sum: Callable[[int], SecureSum],
+        budgets: Mapping[str, tuple[Any, ChargesOf]],
     ) -> None:
-        self._cast, self._settings, self._noises, self._sum = cast, settings, noises, secure_sum
-        self._slow = dict(settings.slow)
+        self._cast, self._settings, self._noises = cast, settings, noises
+        self._slow, self._budgets = dict(settings.slow), budgets
         self._pending: dict[str, _Pending] = {}
         self.tally = Tally()
+        self.noised = 0
+        """Updates that this process noised as a whole."""
         self.shortened = 0
         """Updates that exceeded the norm bound, in rounds so far."""
-        self.standing = Standing(weights.starting(cast.rows, settings.weighting.by, settings.weighting))
         self._clients = {party: self._start(spec, party, cast.data[party]) for party in cast.clients}
         self._judge = self._start(spec, cast.judge, cast.reference) if cast.judge else None
         self._centre = self._start(spec, cast.coordinator, None)
-        self._server = run_on(cast.coordinator, lambda client: server.start(common(client)), self._centre)
-        self.parameters: int = publish(run_on(cast.coordinator, lambda state: int(state.params.size), self._server))
+        first = run_on(cast.coordinator, common, self._centre)
+        self.parameters: int = publish(run_on(cast.coordinator, lambda vector: int(vector.size), first))
+        self._first, self._copies = first, dict[str, Any]()
+        self.secure_sum = self._sum = make_sum(self.parameters)
+        seed = b"".join(publish({party: run_on(party, order_token) for party in cast.clients}).values())
+        self.standing = Standing(weights.starting(cast.rows, settings.weighting.by, settings.weighting), seed.hex())
+
+    @property
+    def coordinates(self) -> int:
+        """How many numbers an update has when it travels."""
+        return kept(self._settings, self.parameters)
+
+    def distribute(self) -> None:
+        """Give everybody the first global model."""
+        for party in self._cast.holders:
+            vector = self._first if party == self._cast.coordinator else send_to(party, self._first, GLOBAL)
+            self._copies[party] = run_on(party, copies.replica, vector)
 
     def round(self, number: int) -> dict[str, float]:
         """Round ``number`` (from 0); its public figures."""
-        before = self._server
+        before = dict(self._copies)
         arriving = self._collect(number)
-        figures: dict[str, float] = {"clients": float(len(arriving))}
-        losses = self._facts(arriving)
-        opinion = self._examine(number, arriving)
-        counted = [party for party in arriving if party not in opinion["faults"]]
-        if len(counted) < self._settings.secure_sum.minimum_clients:
-            self._drop(opinion)
-            return {**figures, **losses, **self._watch(number, opinion, before), "update_norm": 0.0}
-        norm = self._aggregate(number, counted)
-        self._drop(opinion)
-        return {**figures, **losses, **self._watch(number, opinion, before), "update_norm": norm}
+        losses, vectors = self._facts(arriving), self._vectors(number, arriving)
+        opinion = self._examine(number, vectors)
+        for party in opinion["faults"]:
+            del self._pending[party], vectors[party]
+        norm = 0.0
+        if len(vectors) >= self._settings.secure_sum.minimum_clients:
+            norm = self._aggregate(number, vectors)
+        figures = {"clients": float(len(vectors)), **losses, "update_norm": norm}
+        return {**figures, **self._watch(number, opinion, before)}
 
     def _collect(self, number: int) -> list[str]:
         """Clients that begin this round begin; those whose update is ready are returned."""
-        tokens = publish({party: run_on(party, order_token) for party in self._cast.clients})
-        least = self._settings.secure_sum.minimum_clients
-        taking = rounds.chosen(
-            [tokens[party] for party in self._cast.clients], self._cast.clients, self._settings.participation, least
-        )
-        noise = self._noises[number] if self._noises else 0.0
-        for party in taking:
+        for party, waiting in list(self._pending.items()):
+            if number - waiting.begun > self._settings.max_staleness:
+                del self._pending[party]
+        for party in self._taking():
             if party not in self._pending and rounds.begins(party, number, self._slow):
-                self._begin(party, number, noise)
-        return [p for p in self._cast.clients if p in self._pending and self._ready(p, number)]
+                self._begin(party, number)
+        ready = [p for p in self._cast.clients if p in self._pending and self._ready(p, number)]
+        # Fewer than the least are never added up: they wait for others.
+        return ready if len(ready) >= self._settings.secure_sum.minimum_clients else []
+
+    def _taking(self) -> list[str]:
+        clients, share = list(self._cast.clients), self._settings.participation
+        if share >= 1:
+            return clients
+        tokens = publish({party: run_on(party, order_token) for party in clients})
+        return rounds.chosen(
+            [tokens[party] for party in clients], clients, share, self._settings.secure_sum.minimum_clients
+        )
 
     def _ready(self, party: str, number: int) -> bool:
         return number - self._pending[party].begun >= self._slow.get(party, 1) - 1
 
-    def _begin(self, party: str, number: int, noise: float) -> None:
-        start = self._global_at(party)
+    def _noise(self, number: int) -> float:
+        return self._noises[number] if self._noises else 0.0
 
-        def train(client: Client, vector: np.ndarray) -> Any:
-            return work(client, vector, noise, self.tally)
+    def _begin(self, party: str, number: int) -> None:
+        noise, charge = self._noise(number), self._charge(party, number, "record")
 
-        self._clients[party], vector, facts = run_on(party, train, self._clients[party], start, returns=3)
-        self._pending[party] = _Pending(number, start, vector, facts)
+        def train(client: Client, held: Replica, budget: Any) -> Any:
+            charge(budget)
+            return learn(client, held.params, noise, self.tally)
+
+        ledger = self._budgets[party][0] if party in self._budgets else None
+        self._clients[party], update, facts = run_on(
+            party, train, self._clients[party], self._copies[party], ledger, returns=3
+        )
+        self._pending[party] = _Pending(number, update, facts)
+
+    def _charge(self, party: str, number: int, unit: str) -> Any:
+        """Written down before the noise is drawn that it pays for."""
+        due = self._settings.privacy.unit == unit and party in self._budgets
+        cost = self._budgets[party][1](number) if due else []
+
+        def charge(budget: Budget) -> None:
+            if due:
+                budget.charge(f"round {number + 1}", cost)
+
+        return charge
+
+    def _vectors(self, number: int, arriving: list[str]) -> dict[str, Any]:
+        """Each update as whole numbers, on this round's coordinates."""
+        settings, noise, seed = self._settings, self._noise(number), bytes.fromhex(self.standing.seed)
+        found = {}
+        for party in arriving:
+            charge = self._charge(party, number, "client")
+
+            def make(update: np.ndarray, held: Replica, budget: Any, charge: Any = charge) -> np.ndarray:
+                charge(budget)
+                self.noised += settings.privacy.unit == "client"
+                return encode(settings, update, noise, copies.mask_at(held, settings, seed, number))
+
+            ledger = self._budgets[party][0] if party in self._budgets else None
+            found[party] = run_on(party, make, self._pending[party].update, self._copies[party], ledger)
+        return found
 
     def _facts(self, arriving: list[str]) -> dict[str, float]:
         """What the clients say of their round: under DP nothing but what the noised update says."""
         found = publish({party: self._pending[party].facts for party in arriving})
         self.shortened += sum(bool(each["shortened"]) for each in found.values())
-        losses = {party: each["loss"] for party, each in found.items() if "loss" in each}
-        if not losses:
+        if self._settings.privacy.unit != "none":
             return {}
-        total = sum(self._cast.rows[party] for party in losses)
-        return {"train_loss": sum(self._cast.rows[party] * loss for party, loss in losses.items()) / total}
+        total = sum(self._cast.rows[party] for party in found)
+        sums = sum(self._cast.rows[party] * each["loss"] for party, each in found.items())
+        return {"train_loss": sums / total if found else 0.0}
 
-    def _examine(self, number: int, arriving: list[str]) -> dict[str, Any]:
+    def _examine(self, number: int, vectors: Mapping[str, Any]) -> dict[str, Any]:
         """Faults count at once, scores from the next round on."""
-        nothing: dict[str, Any] = {"faults": {}, "scores": {}, "blame": ""}
-        settings = self._settings
-        if not settings.needs_individual or (number % settings.weighting.every and settings.guard.least_cosine <= -1):
-            return nothing
-        judge = self._cast.judge
-        sent = [self._scored(party) for party in arriving]
-        opinion: dict[str, Any] = publish(
-            run_on(judge, lambda one, vector, *found: judging.examine(one, vector, arriving, *found),
-                   self._seeing(), self._global_at(judge), *sent)
-        )  # fmt: skip
+        settings, judge, names = self._settings, self._cast.judge, list(vectors)
+        due = settings.guard.least_cosine > -1 or number % settings.weighting.every == 0
+        if not (vectors and settings.needs_individual and due):
+            return {"faults": {}, "scores": {}, "blame": ""}
+        sent = [v if party == judge else send_to(judge, v, SCORED) for party, v in vectors.items()]
+        noise, seed = self._noise(number), bytes.fromhex(self.standing.seed)
+
+        def examine(one: Client, held: Replica, *found: np.ndarray) -> dict[str, Any]:
+            mask = copies.mask_at(held, settings, seed, number)
+            return judging.examine(one, held.params, noise, mask, names, *found)
+
+        opinion: dict[str, Any] = publish(run_on(judge, examine, self._seeing(), self._copies[judge], *sent))
         self.standing.blamed += [(number, party, why) for party, why in opinion["faults"].items()]
         return opinion
 
-    def _scored(self, party: str) -> Any:
-        vector = self._pending[party].vector
-        return vector if party == self._cast.judge else send_to(self._cast.judge, vector, SCORED)
+    def _aggregate(self, number: int, vectors: Mapping[str, Any]) -> float:
+        bound, settings, noise = self._settings.max_staleness, self._settings, self._noise(number)
+        late = {party: number - self._pending[party].begun for party in vectors}
+        whole = whole_weights(
+            {party: self.standing.weights[party] * rounds.staleness_weight(late[party], bound) for party in vectors}
+        )
+        total = run_on(self._cast.coordinator, narrowed, self._sum.sum(vectors, whole, number))
+        weight, seed = sum(whole.values()), bytes.fromhex(self.standing.seed)
 
-    def _aggregate(self, number: int, counted: list[str]) -> float:
-        bound = self._settings.max_staleness
-        late = {party: number - self._pending[party].begun for party in counted}
-        shares = {
-            party: self.standing.weights[party] * rounds.staleness_weight(late[party], bound) for party in counted
-        }
-        whole = whole_weights(shares)
-        total = self._sum.sum({party: self._pending[party].vector for party in counted}, whole, number)
-        guard, settings, weight = self._settings.guard, self._settings.server, sum(whole.values())
+        def advance(held: Replica, found: np.ndarray) -> tuple[Replica, float]:
+            return copies.advance(held, settings, seed, number, noise, found, weight)
 
-        def step(state: server.ServerState, found: np.ndarray) -> tuple[server.ServerState, float]:
-            update = decode(found, guard.update_norm, guard.bits, weight)
-            return server.step(state, update, settings), float(np.linalg.norm(update))
-
-        coordinator = self._cast.coordinator
-        self._server, norm = run_on(coordinator, step, self._server, total, returns=2)
-        for party in counted:
+        norms = {}
+        for party in self._cast.holders:
+            here = total if party == self._cast.coordinator else send_to(party, total, SUM)
+            self._copies[party], norms[party] = run_on(party, advance, self._copies[party], here, returns=2)
+        for party in vectors:
             del self._pending[party]
-        length: float = publish(norm)
+        length: float = publish(norms[self._cast.coordinator])
         return length
 
-    def _drop(self, opinion: dict[str, Any]) -> None:
-        """Updates with a fault are not used later either; scores become the next round's weights."""
-        for party in opinion["faults"]:
-            self._pending.pop(party, None)
-
-    def _watch(self, number: int, opinion: dict[str, Any], before: Any) -> dict[str, float]:
+    def _watch(self, number: int, opinion: dict[str, Any], before: dict[str, Any]) -> dict[str, float]:
         """The reference rows' figures, the veto, and the weights of the next round."""
         figures: dict[str, float] = {}
         if self._judge is not None:
-            judge = self._cast.judge
-            figures = publish(run_on(judge, judging.figures, self._seeing(), self._global_at(judge)))
+            judge, standing = self._cast.judge, self.standing
+            figures = publish(run_on(judge, judging.figures, self._seeing(), self._params(judge)))
             veto = self._settings.guard.veto
-            if veto and figures["valid_loss"] > self.standing.best_loss + veto:
-                self._server = before
-                self.standing.blamed.append((number, opinion["blame"] or "unknown", "the loss rose: round taken back"))
-            self.standing.best_loss = min(self.standing.best_loss, figures["valid_loss"])
+            if veto and figures["valid_loss"] > standing.best_loss + veto:
+                self._copies = before
+                standing.blamed.append((number, opinion["blame"] or "unknown", "the loss rose: round taken back"))
+            standing.best_loss = min(standing.best_loss, figures["valid_loss"])
         if opinion["scores"]:
             self._reweigh(number, opinion["scores"])
         return figures
@@ -240,9 +303,8 @@ class FedAvgTraining:
 
         return run_on(party, start, data)
 
-    def _global_at(self, party: str) -> Any:
-        vector = run_on(self._cast.coordinator, lambda state: state.params, self._server)
-        return vector if party == self._cast.coordinator else send_to(party, vector, GLOBAL)
+    def _params(self, party: str) -> Any:
+        return run_on(party, lambda held: held.params, self._copies[party])
 
     def _seeing(self) -> Any:
         """The judge, with the local layers of the client at the same party where there is one."""
@@ -251,30 +313,37 @@ class FedAvgTraining:
 
     def state(self) -> dict[str, dict[str, Any]]:
         """Section -> party -> part: all that a later run needs to go on from here. Updates under way begin anew."""
-        public = self.standing.to_json()
-        kept = run_on(self._cast.coordinator, lambda state: ({"standing": public}, vars(state)), self._server)
+        public = {"standing": self.standing.to_json()}
+        held = {
+            party: run_on(party, lambda copy: (public, copies.to_arrays(copy)), copy)
+            for party, copy in self._copies.items()
+        }
         clients = {party: run_on(party, client_part, client) for party, client in self._clients.items()}
-        return {"client": clients, "server": {self._cast.coordinator: kept}}
+        return {"client": clients, "model": held}
 
     def restore(self, state: Mapping[str, Mapping[str, Any]]) -> None:
         """Go back (or on) to what `state` returned."""
-        coordinator, self._pending = self._cast.coordinator, {}
+        self._pending = {}
         for party, client in self._clients.items():
             self._clients[party] = run_on(party, restored, client, state["client"][party])
-        stored = state["server"][coordinator]
-        self._server = run_on(coordinator, lambda part: server.ServerState(**part[1]), stored)
-        self.standing = Standing.from_json(publish(run_on(coordinator, lambda part: part[0]["standing"], stored)))
+        for party in self._cast.holders:
+            self._copies[party] = run_on(party, lambda part: copies.from_arrays(part[1]), state["model"][party])
+        first = self._cast.coordinator
+        self.standing = Standing.from_json(
+            publish(run_on(first, lambda part: part[0]["standing"], state["model"][first]))
+        )
 
-    def model_sections(self) -> dict[str, dict[str, Any]]:
-        """Section -> party -> part of the bundle: the final model at everybody who took part."""
+    def model_sections(self) -> dict[str, Any]:
+        """Party -> part of the bundle: the final model at everybody who took part."""
         found = {}
         for party in self._cast.holders:
             own = self._clients.get(party) or (self._judge if party == self._cast.judge else self._centre)
-            found[party] = run_on(party, lambda client, vector: client_part(follow(client, vector)), own,
-                                  self._global_at(party))  # fmt: skip
-        return {"model": found}
+            found[party] = run_on(
+                party, lambda client, vector: client_part(follow(client, vector)), own, self._params(party)
+            )
+        return found
 
 
-def value_bound(settings: Settings) -> int:
-    """No weighted entry of an encoded update is larger."""
-    return UNIT << (settings.guard.bits - 1)
+def value_bound(settings: Settings, size: int, noises: list[float]) -> int:
+    """No weighted entry of an encoded update is larger, in any round."""
+    return UNIT * max(release_of(settings, size, noise).bound for noise in set(noises) or {0.0})

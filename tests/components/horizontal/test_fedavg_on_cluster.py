@@ -38,7 +38,10 @@ PIPELINE = (
       learning_rate: 0.5
       {extra}
   score: {{uses: horizontal/fedavg_predict, needs: {{model: train.model, data: test.table}}}}
-  own: {{uses: horizontal/fedavg_predict, needs: {{model: train.model, data: scaled.table}}, with: {{use_rules: false}}}}
+  own:
+    uses: horizontal/fedavg_predict
+    needs: {{model: train.model, data: scaled.table}}
+    with: {{use_rules: false}}
 """
 )
 

@@ -1,45 +1,98 @@
 """Who takes part, how updates become whole numbers, and what the budget says."""
 
 import math
-from statistics import NormalDist
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from veilflow.components.errors import ComponentError
 from veilflow.components.horizontal.fedavg.budget import (
-    Exposure,
-    epsilon,
-    least_noise,
-    possible_rounds,
-    require_possible,
+    Budget,
+    BudgetExceeded,
+    charges,
+    multipliers,
+    require_rounds,
+    spent,
+    terms,
 )
-from veilflow.components.horizontal.fedavg.codec import decode, encode, shorten, whole_weights
+from veilflow.components.horizontal.fedavg.client import encode
+from veilflow.components.horizontal.fedavg.codec import decode, kept, mask_of, release_of, shorten, whole_weights
 from veilflow.components.horizontal.fedavg.layout import flatten, is_local, layout_of, unflatten
-from veilflow.components.horizontal.fedavg.randomness import SecretStream
+from veilflow.components.horizontal.fedavg.replica import advance, from_arrays, mask_at, replica, to_arrays
 from veilflow.components.horizontal.fedavg.rounds import arrives, begins, chosen, staleness_weight
-from veilflow.components.horizontal.fedavg.settings import ModelSpec, Privacy, Settings, Weighting, parse_slow
+from veilflow.components.horizontal.fedavg.settings import (
+    Compress,
+    Guard,
+    LocalSettings,
+    ModelSpec,
+    Privacy,
+    Server,
+    Settings,
+    Weighting,
+    parse_slow,
+)
 
-
-def test_rounding_is_right_on_average_and_never_off_by_a_whole_step():
-    update = np.full(20_000, 0.3 * 10 / 2**11, np.float32)
-    found = encode(update, 10.0, 12, SecretStream())
-    assert set(np.unique(found)) == {0, 1}
-    assert abs(found.mean() - 0.3) < 0.02
+BARE = Settings(3, privacy=Privacy("none"), guard=Guard(update_norm=5.0, bits=16))
 
 
 def test_a_weighted_sum_decodes_to_the_weighted_mean():
-    rng = np.random.default_rng(0)
-    vectors = {name: shorten(rng.normal(size=50).astype(np.float32), 5.0)[0] for name in "abc"}
+    rng, size = np.random.default_rng(0), 50
+    vectors = {name: shorten(rng.normal(size=size).astype(np.float32), 5.0)[0] for name in "abc"}
     weights = whole_weights({"a": 0.2, "b": 0.5, "c": 0.3})
-    total = sum(weights[n] * encode(v, 5.0, 20, SecretStream()) for n, v in vectors.items())
+    total = sum(weights[n] * encode(BARE, v, 0.0, None) for n, v in vectors.items())
     wanted = sum(weights[n] * v for n, v in vectors.items()) / sum(weights.values())
-    np.testing.assert_allclose(decode(total, 5.0, 20, sum(weights.values())), wanted, atol=5.0 / 2**19)
+    release = release_of(BARE, size, 0.0)
+    assert np.abs(total).max() < 2**31
+    np.testing.assert_allclose(
+        decode(total, release, None, size, sum(weights.values())), wanted, atol=1.01 * release.grid.step
+    )
+
+
+def test_everybody_masks_the_same_coordinates_and_the_rest_stays_as_it_was():
+    settings = replace(BARE, compress=Compress(0.1))
+    update, size = np.full(200, 0.1, np.float32), 200
+    one = mask_of(settings, size, b"seed", 4, np.zeros(size))
+    np.testing.assert_array_equal(one, mask_of(settings, size, b"seed", 4, np.zeros(size)))
+    assert len(one) == kept(settings, size) == 20
+    found = decode(encode(settings, update, 0.0, one), release_of(settings, size, 0.0), one, size)
+    assert (found[np.setdiff1d(np.arange(size), one)] == 0).all()
+    np.testing.assert_allclose(found[one], 0.1, atol=1e-3)
+    moved = np.zeros(size)
+    moved[7:12] = 9.0
+    largest = mask_of(replace(settings, compress=Compress(0.1, "largest")), size, b"seed", 5, moved)
+    assert set(range(7, 12)) <= set(largest)
 
 
 def test_what_no_honest_client_can_send_is_refused():
+    release = release_of(BARE, 2, 0.0)
     with pytest.raises(ComponentError, match="1 of 2 entries"):
-        decode(np.array([0, 3 * 2**20]), 5.0, 20, 2)
+        decode(np.array([0, 3 * release.bound]), release, None, 2, 2)
+
+
+def test_client_level_noise_has_the_rounds_deviation_and_record_level_adds_none_here():
+    update = np.zeros(20_000, np.float32)
+    noised = replace(BARE, privacy=Privacy("client"))
+    release = release_of(noised, len(update), 2.0)
+    found = decode(encode(noised, update, 2.0, None), release, None, len(update))
+    assert found.std() == pytest.approx(2.0 * release.sensitivity * release.grid.step, rel=0.05)
+    assert found.std() >= 2.0 * 5.0 * 0.95
+    quiet = replace(BARE, privacy=Privacy("record"))
+    assert not encode(quiet, update, 2.0, None).any()
+
+
+def test_replicas_apply_the_public_sum_alike_and_survive_a_checkpoint():
+    start = np.linspace(-1, 1, 30).astype(np.float32)
+    settings = replace(BARE, compress=Compress(0.5), server=Server("fedadam", 0.1))
+    held = [replica(start), from_arrays(to_arrays(replica(start)))]
+    for number in range(3):
+        mask = mask_at(held[0], settings, b"s", number)
+        total = 7 * encode(settings, np.ones(30, np.float32) / 10, 0.0, mask)
+        both = [advance(each, settings, b"s", number, 0.0, total, 7) for each in held]
+        assert both[0][1] == pytest.approx(0.1 * np.sqrt(15), rel=0.01)
+        held = [both[0][0], from_arrays(to_arrays(both[1][0]))]
+    np.testing.assert_array_equal(held[0].params, held[1].params)
+    assert (held[0].params > start).mean() > 0.5
 
 
 def test_updates_are_shortened_to_the_bound_and_not_beyond():
@@ -85,39 +138,51 @@ def test_a_slow_client_begins_and_arrives_once_a_period():
     assert staleness_weight(6, 5) == 0.0
 
 
-def closed_form(mu: float, delta: float) -> float:
-    """Epsilon of the Gaussian mechanism, by bisection on its exact delta."""
-    phi, low, high = NormalDist().cdf, 0.0, 500.0
-    for _ in range(200):
-        e = (low + high) / 2
-        tail = math.exp(e) * phi(-e / mu - mu / 2) if e < 600 else 0.0
-        low, high = (low, e) if phi(-e / mu + mu / 2) - tail <= delta else (e, high)
-    return high
+def guarded(**given):
+    return Settings(**{"rounds": 10, "privacy": Privacy("record", epsilon=4.0), **given})
 
 
-def test_epsilon_is_the_closed_form_without_sampling_and_order_does_not_matter():
-    noises = [4.0] * 5 + [2.0] * 5
-    mu = math.sqrt(sum(1 / z**2 for z in noises))
-    found = epsilon(Exposure(1.0, 1), noises, 1e-5)
-    assert found == pytest.approx(closed_form(mu, 1e-5), abs=1e-3)
-    assert epsilon(Exposure(1.0, 1), noises[::-1], 1e-5) == found
-    assert epsilon(Exposure(1.0, 1), [1.0, 0.0], 1e-5) == math.inf
+ROWS = {"a": 2000, "b": 5000}
 
 
-def test_the_least_noise_is_enough_and_hardly_more():
-    exposure = Exposure(0.05, 20)
-    noise = least_noise(exposure, 5, 4.0, 1e-5)
-    assert epsilon(exposure, [noise] * 5, 1e-5) <= 4.0
-    assert epsilon(exposure, [noise * 0.97] * 5, 1e-5) > 4.0
+def test_noise_found_for_a_budget_keeps_every_client_within_it_and_hardly_wastes():
+    settings = guarded(local=LocalSettings(batch=100))
+    noises = multipliers(settings, ROWS)
+    costs = spent(settings, ROWS, noises, 10)
+    assert 0.9 * 4.0 < max(costs.values()) <= 4.0
+    assert costs["b"] < costs["a"], "a row of the larger client is drawn less often"
 
 
-def test_an_impossible_plan_says_how_many_rounds_are_possible():
-    exposure = Exposure(1.0, 1)
-    noises = [2.0] * 40
-    possible = possible_rounds(exposure, noises, 5.0, 1e-5)
-    assert epsilon(exposure, noises[:possible], 1e-5) <= 5.0 < epsilon(exposure, noises[: possible + 1], 1e-5)
-    with pytest.raises(ComponentError, match=f"not last for 40 rounds.*it lasts for {possible}"):
-        require_possible(exposure, noises, 5.0, 1e-5)
+def test_a_schedule_costs_the_same_in_either_order():
+    def of(kind):
+        settings = guarded(privacy=Privacy("client", noise=4.0, noise_last=16.0, schedule=kind, epsilon=50.0))
+        return multipliers(settings, ROWS), spent(settings, ROWS, multipliers(settings, ROWS), 10)
+
+    (up, cost_up), (down, cost_down) = of("increasing"), of("decreasing")
+    assert up == down[::-1]
+    assert up[0] == 4.0
+    assert cost_up["a"] == pytest.approx(cost_down["a"], rel=1e-9)
+
+
+def test_the_ledger_survives_a_restart_and_refuses_what_would_exceed(tmp_path):
+    settings = guarded(privacy=Privacy("client", noise=2.0, epsilon=5.0))
+    of = charges(settings, 100, [2.0] * 10)
+    file = tmp_path / "budget.json"
+    with pytest.raises(ComponentError, match=r"allows (\d+) more round"):
+        require_rounds(Budget(file, terms(settings)), of, settings)
+    budget = Budget(file, terms(settings))
+    possible = budget.possible(of)
+    for number in range(possible):
+        budget.charge(f"round {number}", of(number))
+    again = Budget(file, terms(settings))
+    assert again.spent == budget.spent > 4
+    with pytest.raises(BudgetExceeded):
+        again.charge("one more", of(possible))
+
+
+def test_an_epsilon_that_only_noise_could_meet_is_impossible():
+    with pytest.raises(ComponentError, match="nothing is learned from that"):
+        multipliers(guarded(privacy=Privacy("client", epsilon=0.001), rounds=100), ROWS)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +193,7 @@ def test_an_impossible_plan_says_how_many_rounds_are_possible():
         (Settings(3, weighting=Weighting(smallest=0.4)), ModelSpec(), "cannot sum to 1"),
         (Settings(3, slow=(("z", 2),)), ModelSpec(), "slow names z"),
         (Settings(3, slow=(("a", 9),)), ModelSpec(), "more than max_staleness 5"),
-        (Settings(3), ModelSpec("mlp", ()), "needs model/layers"),
+        (Settings(3), ModelSpec("mlp", ()), "needs net/layers"),
         (Settings(3), ModelSpec("module", (), path="x"), "package.module:Class"),
     ],
 )
