@@ -55,6 +55,14 @@ GENERATORS: Mapping[str, tuple[tuple[str, ...], Mapping[str, Option]]] = {
             "shift": Option(0.0, 0.0, 2.0, "how far the banks' feature means lie apart, in standard deviations"),
         },
     ),
+    "retail_stores": (
+        ("store_1", "store_2", "store_3", "test"),
+        {
+            "rows": _ROWS,
+            "seed": _SEED,
+            "shift": Option(0.3, 0.0, 2.0, "how far the stores' customers differ, in standard deviations"),
+        },
+    ),
 }
 """Generators: their parts and options."""
 

@@ -11,6 +11,7 @@ from veilflow.pipelines.cli.output import console
 BENCHES = {
     "overhead": "ten empty steps, three parties, from a cold start",
     "split": "split learning against centralised JAX training",
+    "fedavg": "federated averaging: quality, weights, seconds and bytes per round",
     "wire": "TLS, signatures and egress check against the bare link",
 }
 """Name -> what it measures; each is a module of `veilflow.pipelines.bench` with ``run(rows)``."""
