@@ -6,7 +6,7 @@ setup:
 	@sh tools/setup.sh
 
 demo: setup
-	@$(BIN)/veilflow run configs/pipelines/hospital_insurer.yaml --out runs/demo
+	@$(BIN)/veilflow run configs/pipelines/anonymous_hospital_insurer.yaml --out runs/demo
 
 lint: setup
 	$(BIN)/ruff check .

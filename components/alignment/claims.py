@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from veilflow.components.alignment.anonymous_psi.claims import AnonymousPsiClaims
+from veilflow.components.alignment.overlap.claims import OverlapClaims
 from veilflow.components.alignment.spec import BOTH, parse_rules
 from veilflow.components.claims import ALL, PUBLISHED, Artifact, Claims, Disclosure, NodeView, Protection, Send
 from veilflow.components.errors import ComponentError
@@ -137,4 +139,8 @@ def _strings(value: object) -> list[str]:
     return [str(item) for item in value] if isinstance(value, Sequence) else []
 
 
-CLAIMS: dict[str, Claims] = {"alignment/psi": PsiClaims()}
+CLAIMS: dict[str, Claims] = {
+    "alignment/psi": PsiClaims(),
+    "alignment/anonymous_psi": AnonymousPsiClaims(),
+    "alignment/overlap": OverlapClaims(),
+}

@@ -8,6 +8,7 @@ component that opens a pair link must not make an SPU.
 
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from veilflow.components.errors import ComponentError
 CONNECT_SECONDS = 20
 """How long a party waits for the other to appear. Both come here at the same time."""
 SEND_RETRIES = 10
+_LINGER_SECONDS = 0.2
 _RETRY_MS = 100
 _RETRY_STEP_MS = 200
 _INT_OPTIONS = ("recv_timeout_ms", "http_timeout_ms", "http_max_payload_size", "throttle_window_size")
@@ -93,13 +95,18 @@ def link_description(route: PairRoute, name: str, recv_seconds: int) -> Any:
     for party, address in route.addresses.items():
         desc.add_party(party, address)
     if route.tls is not None:
-        for side in (desc.server_ssl_opts, desc.client_ssl_opts):
-            side.cert.certificate_path = route.tls["certificate"]
-            side.cert.private_key_path = route.tls["key"]
-            side.verify.ca_file_path = route.tls["ca"]
-            side.verify.verify_depth = 1
-        desc.enable_ssl = True  # without it yacl ignores the files and sends plain text
+        fill_tls(desc, route.tls)
     return desc
+
+
+def fill_tls(desc: Any, tls: Mapping[str, str]) -> None:
+    """Switch TLS on in a yacl link description, both directions, peers verified against our CA."""
+    for side in (desc.server_ssl_opts, desc.client_ssl_opts):
+        side.cert.certificate_path = tls["certificate"]
+        side.cert.private_key_path = tls["key"]
+        side.verify.ca_file_path = tls["ca"]
+        side.verify.verify_depth = 1
+    desc.enable_ssl = True  # without it yacl ignores the files and sends plain text
 
 
 def require_free_port(route: PairRoute, me: str) -> bool:
@@ -143,8 +150,11 @@ def pair_link(route: PairRoute, me: str, name: str, recv_seconds: int) -> Iterat
         if route.check is not None:
             route.check(link, list(route.addresses), name)
         yield link
+        # Not `stop_link`: it closes at the peer's last word, whose receipt is then lost with TLS on a busy machine;
+        # yacl tries for 10 s and ends the process (2 of 7 runs). So nothing is on its way when the link goes.
+        link.barrier()
+        time.sleep(_LINGER_SECONDS)
     finally:
-        link.stop_link()
         del link  # the port is released with the last reference
 
 

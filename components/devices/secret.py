@@ -22,11 +22,11 @@ from secretflow.device import PYU, SPU, PYUObject
 
 from veilflow.components.devices.labels import OPENED, SHARES, sending
 from veilflow.components.devices.pyu import publish, run_on
-from veilflow.components.devices.secret_runtime import SecretProgram, SecretRuntime
+from veilflow.components.devices.secret_runtime import Cut, DealtSigmoid, SecretProgram, SecretRuntime, Stage
 from veilflow.components.devices.secret_shares import join, share
 from veilflow.components.errors import ComponentError
 
-__all__ = ["FRACTION_BITS", "SecretMachine", "SecretProgram", "require_secure"]
+__all__ = ["FRACTION_BITS", "Cut", "DealtSigmoid", "SecretMachine", "SecretProgram", "Stage", "require_secure"]
 
 FRACTION_BITS = 18
 _WORLD = {"ABY3": 3, "CHEETAH": 2}
@@ -68,6 +68,7 @@ class SecretMachine:
 
     def __init__(self, device: SPU) -> None:
         require_secure(device.cluster_def)
+        self.cluster_def: Mapping[str, Any] = device.cluster_def
         self.parties: list[str] = [node["party"] for node in device.cluster_def["nodes"]]
         self.runtime: str = json.dumps(device.cluster_def["runtime_config"], sort_keys=True)
         self._ranks = {
@@ -104,6 +105,8 @@ class SecretMachine:
         feeds: Sequence[Sequence[PYUObject]] = (),
         publics: Mapping[str, np.ndarray] | None = None,
         opens: Mapping[str, Sequence[str]] | None = None,
+        cuts: Mapping[str, Cut] | None = None,
+        rows: np.ndarray | None = None,
     ) -> dict[str, Opened]:
         """Run ``program`` at all ranks.
 
@@ -111,6 +114,8 @@ class SecretMachine:
             feeds: per owner one message per rank (what `share_all` returned there), set as variables before the run.
             publics: variables that everybody knows, the same values at every party.
             opens: receiving party -> output variables that are opened to it, and to it alone.
+            cuts: variable -> what of an attached table it is set to; every rank cuts its own part, nothing is sent.
+            rows: positions that ``cuts`` take, public and the same at every party.
 
         Returns:
             Per receiving party one message per rank, for `join_all` in a function that runs there. It is not open
@@ -121,8 +126,9 @@ class SecretMachine:
         opened: dict[str, Opened] = {party: [] for party in opens}
         for rank, at in enumerate(self.parties):
             method = self._ranks[at].run.options(num_returns=max(1, len(opens)))
+            messages = [feed[rank].data for feed in feeds]
             with sending(SHARES):
-                sent = method.remote(program, dict(publics or {}), names, *[feed[rank].data for feed in feeds])
+                sent = method.remote(program, dict(publics or {}), names, dict(cuts or {}), rows, *messages)
             for party, message in zip(opens, sent if len(opens) > 1 else [sent], strict=False):
                 opened[party].append(PYUObject(PYU(party), message))
         return opened
@@ -133,6 +139,45 @@ class SecretMachine:
         joined = self.join_all()
         with sending(OPENED):
             return run_on(party, lambda *messages: joined(messages), *opened)
+
+    def loop(
+        self,
+        stages: Sequence[Stage],
+        cuts: Mapping[str, Cut],
+        batches: Sequence[np.ndarray],
+        publics: Sequence[Mapping[str, np.ndarray]] = (),
+    ) -> None:
+        """Run ``stages`` in order for every batch of rows: one call per rank for a whole epoch.
+
+        Args:
+            cuts: variable -> what of an attached table it is set to, before every batch's first stage.
+            batches: positions, all of one size; public and the same at every party.
+            publics: per batch the variables that everybody knows; none if empty.
+        """
+        for party in self.parties:
+            self._ranks[party].loop.remote(list(stages), dict(cuts), list(batches), list(publics))
+
+    def zeros(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Set variables to zero, without communication."""
+        for party in self.parties:
+            self._ranks[party].zeros.remote(dict(shapes))
+
+    @property
+    def dealt_sigmoid(self) -> bool:
+        """Can `DealtSigmoid` be a stage?"""
+        return self.world == 3
+
+    def attach(self, name: str, parts: Mapping[str, PYUObject]) -> None:
+        """Keep a stored table (per party its shares, as `read_secret_table` returns them) for `run` to cut from."""
+        for party in self.parties:
+            self._ranks[party].attach.remote(name, parts[party].data)
+
+    def export(self, names: Sequence[str]) -> dict[str, PYUObject]:
+        """Variables of shape (rows,) or (rows, columns) side by side, per party its shares, for `write_secret_table`.
+
+        Flags and integers become numbers.
+        """
+        return {party: PYUObject(PYU(party), self._ranks[party].export.remote(list(names))) for party in self.parties}
 
     def drop(self, names: Sequence[str]) -> None:
         """Forget variables."""

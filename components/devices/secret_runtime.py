@@ -18,7 +18,9 @@ import spu.utils.frontend as frontend
 from secretflow.device.device.spu import SPURuntime, dtype_spu_to_np, shape_spu_to_np
 from spu import libspu
 
+from veilflow.components.devices.dealt_sigmoid import Wires, dealt_sigmoid
 from veilflow.components.devices.pyu import guarded
+from veilflow.components.devices.secret_layout import WIDTHS, from_share, is_number, to_share
 from veilflow.components.devices.secret_shares import frame, public, unframe
 from veilflow.components.errors import ComponentError, InternalError
 
@@ -35,6 +37,41 @@ class SecretProgram:
     fn: Callable[..., tuple[Any, ...]]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DealtSigmoid:
+    """``output`` becomes the sigmoid of ``input``, a vector; with ABY3 only (see `dealt_sigmoid`)."""
+
+    input: str
+    output: str
+    extra_bits: int = 0
+    """``input`` is 2^extra_bits times the logits: a product that was not truncated."""
+
+
+Stage = SecretProgram | DealtSigmoid
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Rows and columns of an attached table, to be set as a variable."""
+
+    table: str
+    columns: tuple[int, ...] | None = None
+    """None: all of them."""
+    flat: bool = False
+    """One column as shape (rows,) instead of (rows, 1)."""
+
+    def of(self, block: np.ndarray) -> np.ndarray:
+        """One rank's shares of the rows in ``block`` (rows, columns, k): the same form, or (rows, k) if ``flat``."""
+        if self.columns is None:
+            return block
+        first, last = self.columns[0], self.columns[-1]
+        if self.columns == tuple(range(first, last + 1)):
+            found = block[:, first : last + 1]
+        else:
+            found = block[:, list(self.columns)]
+        return found[:, 0] if self.flat else found
 
 
 def _guard(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -54,6 +91,14 @@ def _guard(method: Callable[..., Any]) -> Callable[..., Any]:
             raise
 
     return call
+
+
+_ZERO, _NUMBER = "export/zero", "export/number"
+"""Variables of `SecretRuntime.export`."""
+
+
+def _as_number(x: jax.Array, zero: jax.Array) -> tuple[jax.Array]:
+    return (x.astype(np.float32) + zero,)
 
 
 def require_same_spu(party: str, stored: Mapping[str, Any], here: Mapping[str, Any]) -> None:
@@ -91,6 +136,20 @@ class SecretRuntime:
         self._runtime = spu.Runtime(self._link, parsed)
         self._compiled: dict[tuple[str, str], libspu.Executable] = {}
         self._digests: dict[str, str] = {}
+        self._protocol = str(json.loads(runtime).get("protocol", "")).split(".")[-1]
+        self._tables: dict[str, np.ndarray] = {}
+        self._wires: Wires | None = None
+
+    @_guard
+    def attach(self, name: str, part: np.ndarray) -> None:
+        """Keep this rank's part of a stored table (rows, columns, k), to be cut from by `run`."""
+        self._tables[name] = part
+
+    @_guard
+    def export(self, names: Sequence[str]) -> np.ndarray:
+        """This rank's shares of variables of shape (rows,) or (rows, columns), side by side: (rows, columns, k)."""
+        found = [from_share(self._number(name), self._protocol) for name in names]
+        return np.concatenate([each.reshape(each.shape[0], -1, each.shape[-1]) for each in found], axis=1)
 
     @_guard
     def put(self, *messages: bytes) -> None:
@@ -105,17 +164,44 @@ class SecretRuntime:
         program: SecretProgram,
         publics: Mapping[str, np.ndarray],
         opens: Sequence[Sequence[str]],
+        cuts: Mapping[str, Cut],
+        rows: np.ndarray | None,
         *messages: bytes,
     ) -> Any:
         """Set variables, run, and return one message for each list of names in ``opens``."""
+        self._feed(cuts, rows, publics)
         for message in messages:
             for name, each in unframe(message).items():
                 self._runtime.set_var(name, each)
-        for name, value in publics.items():
-            self._runtime.set_var(name, public(self._config, self._world, self._rank, value))
         self._runtime.run(self._executable(program))
         found = [frame({name: self._runtime.get_var(name) for name in names}) for names in opens]
         return found[0] if len(found) == 1 else found or None
+
+    @_guard
+    def loop(
+        self,
+        stages: Sequence[Stage],
+        cuts: Mapping[str, Cut],
+        batches: Sequence[np.ndarray],
+        publics: Sequence[Mapping[str, np.ndarray]],
+    ) -> None:
+        """Run ``stages`` one after the other for every batch of rows; all batches have one size."""
+        ready: dict[int, libspu.Executable] = {}
+        for step, rows in enumerate(batches):
+            self._feed(cuts, rows, publics[step] if publics else {})
+            for number, stage in enumerate(stages):
+                if isinstance(stage, DealtSigmoid):
+                    self._sigmoid(stage)
+                    continue
+                if step < 2:  # the first step may change what kind of shares a variable is
+                    ready[number] = self._executable(stage)
+                self._runtime.run(ready[number])
+
+    @_guard
+    def zeros(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Set variables to zero, as secret numbers: what they become is secret."""
+        for name, shape in shapes.items():
+            self._runtime.set_var(name, self._zero(shape))
 
     @_guard
     def drop(self, names: Sequence[str]) -> None:
@@ -148,6 +234,39 @@ class SecretRuntime:
     def digests(self) -> dict[str, str]:
         """SHA-256 of every program compiled so far, by its name and the shapes of its inputs."""
         return dict(self._digests)
+
+    def _number(self, name: str) -> libspu.Share:
+        """A variable as shares of fixed-point numbers; flags and integers are made such (by adding a shared zero)."""
+        found = self._runtime.get_var(name)
+        if is_number(found, self._protocol):
+            return found
+        shape = shape_spu_to_np(self._runtime.get_var_meta(name).shape)
+        self._runtime.set_var(_ZERO, self._zero(shape))
+        inputs, outputs = (name, _ZERO), (_NUMBER,)
+        self._runtime.run(self._executable(SecretProgram(f"number {name}", _as_number, inputs, outputs)))
+        return self._runtime.get_var(_NUMBER)
+
+    def _zero(self, shape: Sequence[int]) -> libspu.Share:
+        return to_share(np.zeros((*shape, WIDTHS[self._protocol]), np.uint64), self._protocol)
+
+    def _feed(self, cuts: Mapping[str, Cut], rows: np.ndarray | None, publics: Mapping[str, np.ndarray]) -> None:
+        blocks: dict[str, np.ndarray] = {}
+        for name, cut in cuts.items():
+            assert rows is not None, name
+            if cut.table not in blocks:
+                blocks[cut.table] = np.take(self._tables[cut.table], rows, axis=0)
+            self._runtime.set_var(name, to_share(cut.of(blocks[cut.table]), self._protocol))
+        for name, value in publics.items():
+            self._runtime.set_var(name, public(self._config, self._world, self._rank, value))
+
+    def _sigmoid(self, stage: DealtSigmoid) -> None:
+        if self._wires is None:
+            link = self._link.spawn()
+            self._wires = Wires.connect(self._rank, link.send, link.recv)
+        part = from_share(self._number(stage.input), self._protocol)
+        self._runtime.set_var(
+            stage.output, to_share(dealt_sigmoid(part, self._wires, stage.extra_bits), self._protocol)
+        )
 
     def _executable(self, program: SecretProgram) -> libspu.Executable:
         metas = [self._runtime.get_var_meta(name) for name in program.inputs]

@@ -2,7 +2,7 @@
 
 Guarantees (``tests/components/privacy/test_clip.py``), for any finite or not finite float32 input:
     - the L2 norm of what comes out is at most ``bound * (1 + 1e-5)``;
-    - what is shorter than the bound comes out as it is, bit for bit, and zero stays zero;
+    - what is shorter than the bound comes out as it is, bit for bit, and zero stays zero (XLA counts subnormals as 0);
     - an input with a NaN or an infinity becomes zero, so nothing undefined reaches a sum;
     - no input is too large or too small: the norm is taken of values scaled by the largest of them.
 

@@ -67,6 +67,23 @@ class BudgetTerms:
         if not (self.epsilon > 0 and 0 < self.delta < 1 and self.per_round >= 0):
             raise ComponentError("budget: epsilon must be positive, delta between 0 and 1, and per_round not negative.")
 
+    def check_schedule(self, public: bool, rate: float) -> None:
+        """Refuse multipliers that follow outputs where only `filter` can count them.
+
+        Args:
+            public: `Schedule.public`.
+            rate: of the Poisson batches; without sampling the closed form of Gaussians is a filter itself (Smith and
+                Thakurta 2022, arxiv.org/abs/2210.17520).
+
+        Raises:
+            ComponentError: with the method to use.
+        """
+        if not public and rate < 1 and self.method != "filter":
+            raise ComponentError(
+                f"budget: method '{self.method}' cannot count noise that follows earlier outputs. Use method 'filter', "
+                "or a schedule that is fixed before training."
+            )
+
 
 class Budget:
     """A ledger of charges.
@@ -196,8 +213,8 @@ class Budget:
         both = [*before, *charges]
         if not self._within(both, terms.epsilon):
             raise BudgetExceeded(
-                f"budget: '{what}' would bring epsilon to {self._epsilon(both):.4g} at delta {terms.delta:g}, the limit "
-                f"is {terms.epsilon:g}; {self._epsilon(before):.4g} is spent. Nothing was released."
+                f"budget: '{what}' would bring epsilon to {self._epsilon(both):.4g} at delta {terms.delta:g}, the "
+                f"limit is {terms.epsilon:g}; {self._epsilon(before):.4g} is spent. Nothing was released."
             )
 
     def _charges(self) -> list[Charge]:

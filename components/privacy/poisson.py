@@ -36,7 +36,7 @@ def exact_rate(rate: float) -> float:
     """
     if not 0 < rate <= 1:
         raise ComponentError(f"poisson: the sampling rate is {rate}; it must be above 0 and at most 1.")
-    return math.ceil(rate * 2**_BITS) / 2**_BITS
+    return math.ceil(rate * (1 << _BITS)) / (1 << _BITS)
 
 
 def poisson_batches(rows: int, rate: float, steps: int, words: RandomWords = random_words) -> PoissonBatches:

@@ -26,6 +26,8 @@ from veilflow.components.privacy.stream import RandomWords, random_words
 TAILS = 12.0
 """Noise beyond so many deviations is cut off to fit the agreed bound: its probability, 2**-107 per value, is far below
 any delta."""
+MIN_SIGMA = 10.0
+"""In grid steps: from here on discrete noise costs what continuous noise does, to 1e-3 in epsilon (tested)."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,11 @@ class Release:
                 f"release: the noise is {self.sigma:.0f} grid steps wide, at most {MAX_SIGMA:.0f} are possible. Use a "
                 "coarser grid."
             )
+        if 0 < self.sigma < MIN_SIGMA:
+            raise ComponentError(
+                f"release: the noise is {self.sigma:.1f} grid steps wide; the accountant counts on at least "
+                f"{MIN_SIGMA:.0f}. Use a finer grid (more value bits)."
+            )
 
     @property
     def sensitivity(self) -> int:
@@ -66,7 +73,7 @@ class Release:
     @property
     def bound(self) -> int:
         """No value that `protect` returns is larger: what secure sum and packing must hold, before weights."""
-        return self.sensitivity + int(TAILS * self.sigma)
+        return _bound(self.sensitivity, self.multiplier)
 
 
 def fitting(clip: float, multiplier: float, size: int, value_bits: int = 16, rounding: str = "nearest") -> Release:
@@ -109,7 +116,9 @@ def protect(
     if release.multiplier == 0:
         return units
     reach = int(TAILS * release.sigma)
-    return units + np.clip(discrete_gaussian(release.size, release.sigma, words), -reach, reach)
+    noise = discrete_gaussian(release.size, release.sigma, words)
+    protected: np.ndarray = units + np.clip(noise, -reach, reach)
+    return protected
 
 
 def mean_update(total: np.ndarray, release: Release, weights_sum: int) -> np.ndarray:
@@ -132,8 +141,10 @@ def clipped(update: np.ndarray, bound: float) -> np.ndarray:
     return update if norm <= bound else update * (bound / norm)
 
 
+def _bound(sensitivity: int, multiplier: float) -> int:
+    return sensitivity + int(TAILS * multiplier * sensitivity)
+
+
 def _fits(clip: float, multiplier: float, size: int, rounding: str, exponent: int, most: int) -> bool:
-    try:
-        return Release(clip, multiplier, Grid(clip * 2.0 ** (-exponent / 64), rounding), size).bound <= most
-    except ComponentError:
-        return False
+    sensitivity = Grid(clip * 2.0 ** (-exponent / 64), rounding).sensitivity(clip, size)
+    return multiplier * sensitivity <= MAX_SIGMA and _bound(sensitivity, multiplier) <= most

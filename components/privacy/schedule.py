@@ -92,14 +92,14 @@ class Schedule:
             return self.first
         share = min(1.0, round / max(1, self.rounds - 1))
         share = 1 - share if self.kind == "decreasing" else share
-        return self.first * (self.last / self.first) ** share
+        return float(self.first * (self.last / self.first) ** share)
 
     def _adaptive(self, norms: Sequence[float]) -> float:
         usable = [norm for norm in norms if math.isfinite(norm) and norm > 0]
         if len(usable) < 2:
             return self.first
         grown = self.first * max(1.0, usable[0] / usable[-1]) ** self.power
-        return min(self.last, grown)
+        return float(min(self.last, grown))
 
 
 def round_up(z: float) -> float:

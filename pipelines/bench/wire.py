@@ -16,6 +16,7 @@ from veilflow.pipelines.bench.result import Result
 
 _PARTIES = ["hospital", "insurer", "coordinator"]
 _SIDE = "veilflow.pipelines.bench.wire_party"
+_STRIP = "veilflow.pipelines.party.wire.bare:strip"
 _BARE = "bare link"
 
 
@@ -36,7 +37,7 @@ def run(rows: int | None = None, repeats: int = 7, megabytes: int = 100) -> list
             Simulation(places / "bare", _PARTIES) as bare,
             Simulation(places / "protected", _PARTIES, tls=True) as protected,
         ):
-            bare.call(f"{_SIDE}:strip")
+            bare.call(_STRIP)
             return [
                 *_transfer(bare, protected, megabytes, repeats),
                 *_steps(bare, protected, "summed", rows, max(3, repeats // 2)),

@@ -9,9 +9,12 @@ from rich.table import Table
 from veilflow.pipelines.cli.output import console
 
 BENCHES = {
+    "alignment": "anonymous alignment against SecretFlow's plain PSI, from table files to shares",
     "overhead": "ten empty steps, three parties, from a cold start",
+    "secagg": "secure sums: masks, packed HE, SPU against the sum in the clear, and HEU unpacked",
     "split": "split learning against centralised JAX training",
     "fedavg": "federated averaging: quality, weights, seconds and bytes per round",
+    "secret_train": "logistic regression inside the SPU against SecretFlow's own trainers",
     "wire": "TLS, signatures and egress check against the bare link",
 }
 """Name -> what it measures; each is a module of `veilflow.pipelines.bench` with ``run(rows)``."""

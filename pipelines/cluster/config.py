@@ -12,7 +12,8 @@
 
 `address` is the base: see `addresses` for the ports that follow it. `listen` replaces the host this party binds to
 (behind NAT). `signing_key` is the public key that a party's messages must carry. `policies` bind this
-party only. `profile: simulation` is for one
+party only. `connect_seconds` (120), `silence_seconds` (20) and `stall_minutes` (60) bound what this party waits for:
+the others at the start, a heartbeat, and a message of a party that beats. `profile: simulation` is for one
 machine: every address is loopback, and certificates and keys may be left out.
 """
 
@@ -70,6 +71,9 @@ class Cluster(_Strict):
     """Components (``domain/name``) that this party runs although they do not say what they send."""
     policies: list[Path] = []
     """This party's own: enforced here, neither compared with the others nor told them."""
+    connect_seconds: int = Field(120, ge=10, le=86_400)
+    silence_seconds: int = Field(20, ge=6, le=600)
+    stall_minutes: float = Field(60, gt=0, le=10_080)
 
     def is_loopback(self) -> bool:
         return not self.outside()

@@ -18,6 +18,11 @@ from veilflow.pipelines.party.setup import PartySetup
 _GRACE_SECONDS = 4.0
 """After a first failure the others may still tell theirs, which is often the cause."""
 _STOP_SECONDS = 20.0
+_LOOK_SECONDS = 2.0
+_FIRST_WORD_SECONDS = 180.0
+"""The first process waits until SecretFlow is imported."""
+_MUTE_SECONDS = 10.0
+"""On top of the silence after which peers give a party up: theirs is the better message."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class PartyProcesses:
         self._processes: dict[str, BaseProcess] = {}
         self._ended: set[str] = set()
         self._node: dict[str, str] = {}
+        self._heard: dict[str, float] = {}
 
     @property
     def parties(self) -> list[str]:
@@ -78,6 +84,7 @@ class PartyProcesses:
             process.start()
             theirs.close()
             self._pipes[party], self._processes[party] = mine, process
+            self._heard[party] = time.monotonic() + _FIRST_WORD_SECONDS
         self._until("ready", on_event)
         return self
 
@@ -88,7 +95,8 @@ class PartyProcesses:
             PartyFailed: after which no process is left.
         """
         raw = json.dumps(dict(job)).encode()
-        for pipe in self._pipes.values():
+        for party, pipe in self._pipes.items():
+            self._heard[party] = time.monotonic()
             pipe.send_bytes(raw)
         return {party: body.get("result") for party, body in self._until("job_done", on_event).items()}
 
@@ -128,17 +136,27 @@ class PartyProcesses:
         done: dict[str, dict[str, Any]] = {}
         try:
             while len(done) < len(self._setups):
-                for event in self._next_events(None):
+                for event in self._next_events(_LOOK_SECONDS):
                     if on_event is not None:
                         on_event(event)
                     if event.kind == kind:
                         done[event.party] = event.body
                     elif event.kind in _FAILURES:
                         raise self._failed(event, on_event)
+                self._require_life(set(self._setups) - set(done))
         except BaseException:
             self.kill()
             raise
         return done
+
+    def _require_life(self, working: set[str]) -> None:
+        """Every process says every other second that it lives: one that is stopped, or stuck as a whole, does not."""
+        for party in working:
+            patience = self._setups[party].silence_seconds + _MUTE_SECONDS
+            if time.monotonic() - self._heard[party] > patience:
+                log = str(self._setups[party].folder / "log.txt")
+                what = f"the process has not answered for {patience:.0f} s (stopped, or out of memory?)"
+                raise PartyFailed(party, self._node.get(party, ""), what, log, lost=True)
 
     def _failed(self, first: Event, on_event: Callable[[Event], None] | None) -> PartyFailed:
         """Collect what the other parties still say and name the most telling failure."""
@@ -148,7 +166,8 @@ class PartyProcesses:
             for event in self._next_events(deadline - time.monotonic()):
                 if on_event is not None:
                     on_event(event)
-                if event.kind in _FAILURES:
+                said = any(event.party == earlier.party for earlier in failures)
+                if event.kind in _FAILURES and not (event.kind == "exited" and said):  # it told us why, then left
                     failures.append(event)
         return self._explain(min(failures, key=_rank))
 
@@ -157,10 +176,10 @@ class PartyProcesses:
         log = str(self._setups[party].folder / "log.txt")
         node = str(body.get("node") or self._node.get(party, ""))
         if event.kind == "failed":
-            return PartyFailed(str(body["party"]), node, str(body["message"]), log)
+            return PartyFailed(str(body["party"]), node, str(body["message"]), log, body.get("kind") == "lost")
         if event.kind == "peer_lost":
             what = _LOSSES[body["code"]]
-            return PartyFailed(str(body["peer"]), node, f"{what}; its own log says why", log, body["code"] == "silent")
+            return PartyFailed(str(body["peer"]), node, f"{what}; its own log says why", log, body["code"] in _GONE)
         code = body.get("code")
         how = f"was killed by signal {-code}" if isinstance(code, int) and code < 0 else f"ended with code {code}"
         return PartyFailed(party, node, f"the process {how} before it was done", log, lost=True)
@@ -176,6 +195,9 @@ class PartyProcesses:
                 self._ended.add(party)
                 self._processes[party].join(5)
                 yield Event(party, "exited", {"code": self._processes[party].exitcode})
+                continue
+            self._heard[party] = time.monotonic()
+            if body["event"] == "beat":
                 continue
             if body["event"] == "node_started":
                 self._node[party] = body["node"]
@@ -196,19 +218,24 @@ class PartyProcesses:
 
 
 _FAILURES = {"failed": 0, "exited": 2, "peer_lost": 3}
+_LATER = {"remote": 1, "lost": 3}
 
 
 _LOSSES = {
     "aborted": "stopped",
+    "gone": "is gone (its process has ended, or cannot be reached)",
     "silent": "is gone (no heartbeat)",
     "refused": "sent a control message that is not signed by it, or out of order",
 }
 
 
+_GONE = {"gone", "silent"}
+
+
 def _rank(event: Event) -> int:
     """The cause first: a party's own failure, then a death, then what others noticed of it."""
-    if event.kind == "failed" and event.body.get("kind") == "remote":
-        return 1
+    if event.kind == "failed" and event.body.get("kind") in _LATER:
+        return _LATER[event.body["kind"]]
     return _FAILURES[event.kind]
 
 

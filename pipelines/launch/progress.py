@@ -79,7 +79,8 @@ class RunDisplay:
             self._live.remove_task(self._tasks.pop(node))
         mark = "[cyan]=[/]" if status == "cached" else "[green]✓[/]"
         how = "cached" if status == "cached" else f"{self._slowest[node]:.1f} s"
-        numbers = "  ".join(f"{name} {_short(value)}" for name, value in list(metrics.items())[:4])
+        told = sorted(metrics.items(), key=lambda each: "auc" not in each[0])[:4]  # the figure most look for, first
+        numbers = "  ".join(f"{name} {_short(value)}" for name, value in told)
         self._console.print(f" {mark} {node.ljust(self._width)}  [dim]{how:>8}[/]  {numbers}", highlight=False)
 
 

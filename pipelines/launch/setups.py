@@ -99,6 +99,9 @@ def party_setup(pipeline: Pipeline, out: Path, cluster: Cluster, party: str) -> 
         identity=cluster.identity or Path(),
         pins=cluster.pins(),
         profile=cluster.profile,
+        connect_seconds=cluster.connect_seconds,
+        silence_seconds=cluster.silence_seconds,
+        stall_minutes=cluster.stall_minutes,
     )
     _require_identity(cluster, parties)
     check_start(facts_of(setup))

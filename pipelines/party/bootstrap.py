@@ -5,10 +5,7 @@ SecretFlow 1.14.0b0 fills the certificate paths of its own link but never sets `
 plaintext without a word. `wire.proxy` sets it, and `join` asks the link itself before anything is sent.
 """
 
-from typing import Any
-
 import secretflow as sf
-import spu.libspu.link as link
 from secretflow.distributed.fed.global_context import get_global_context
 from secretflow.spec.extend.cluster_pb2 import SFClusterConfig, SFClusterDesc
 
@@ -17,15 +14,13 @@ from veilflow.pipelines.party import archives, storage_jail
 from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.party.sf_config import device_descriptions
 from veilflow.pipelines.party.wire import codec, proxy
+from veilflow.pipelines.party.wire.errors import WireRefused
 from veilflow.pipelines.party.wire.identity import Identity
 from veilflow.pipelines.profile import check_start, facts_of
 from veilflow.pipelines.profile.machine import private_tmp
 
-RECV_TIMEOUT_MS = 3600 * 1000
-"""How long a receive may wait. Death of a peer is noticed by the control link in seconds; this bounds the rest."""
 
-
-class BootstrapError(Exception):
+class BootstrapError(WireRefused):
     """The party cannot join safely; the message says why."""
 
 
@@ -67,7 +62,7 @@ def join(setup: PartySetup, wire: proxy.Wire, job: str) -> SFClusterConfig:
         cross_silo_comm_options={
             "connect_retry_times": setup.connect_attempts,
             "connect_retry_interval_ms": 100,
-            "recv_timeout_ms": RECV_TIMEOUT_MS,
+            "recv_timeout_ms": setup.stall_ms,
             "timeout_in_ms": 120 * 1000,
         },
         enable_waiting_for_other_parties_ready=True,
@@ -91,25 +86,6 @@ def fed_tls(tls: dict[str, str] | None) -> dict[str, str] | None:
     return None if tls is None else {"ca_cert": tls["ca"], "cert": tls["certificate"], "key": tls["key"]}
 
 
-def fill_tls(desc: Any, tls: dict[str, str] | None) -> None:
-    """Switch TLS on in a yacl link description, both directions, peers verified against our CA."""
-    if tls is None:
-        return
-    for options in (desc.server_ssl_opts, desc.client_ssl_opts):
-        options.cert.certificate_path = tls["certificate"]
-        options.cert.private_key_path = tls["key"]
-        options.verify.ca_file_path = tls["ca"]
-        options.verify.verify_depth = 1
-    desc.enable_ssl = True
-
-
-def retry_sooner(desc: Any) -> None:
-    """Retry a lost message after 0.1 s, 0.3 s, ... for 10 s in all; yacl waits 1, 3 and 5 s, at every start."""
-    desc.retry_opts.max_retry = 10
-    desc.retry_opts.retry_interval_ms = 100
-    desc.retry_opts.retry_interval_incr_ms = 200
-
-
 def _cluster_config(setup: PartySetup) -> SFClusterConfig:
     config = SFClusterConfig(
         desc=SFClusterDesc(parties=setup.parties, devices=device_descriptions(setup)),
@@ -129,18 +105,3 @@ def _cluster_config(setup: PartySetup) -> SFClusterConfig:
 
 def _listening(setup: PartySetup, party: str, address: str) -> str:
     return f"{setup.listen}:{address.rsplit(':', 1)[1]}" if party == setup.party else address
-
-
-def new_link(setup: PartySetup, table: dict[str, str], recv_timeout_ms: int, name: str) -> Any:
-    """A yacl link between the parties of ``table``, with the run's TLS. Blocks until all of them are there."""
-    desc = link.Desc()
-    desc.id = name
-    desc.recv_timeout_ms = recv_timeout_ms
-    desc.http_timeout_ms = 120 * 1000
-    desc.connect_retry_times = setup.connect_attempts
-    desc.connect_retry_interval_ms = 100
-    for party, address in table.items():
-        desc.add_party(party, _listening(setup, party, address) if setup.listen else address)
-    retry_sooner(desc)
-    fill_tls(desc, setup.tls)
-    return link.create_brpc(desc, list(table).index(setup.party))

@@ -2,37 +2,44 @@
 
 Computes     the job's name (`wire.handshake`); afterwards nothing.
 Adversary    a member that speaks as another one: every message is signed and numbered.
-Reveals      to all parties: that a party is alive, and on abort a step's name and a constant code. Never a message
-             text, which could carry data.
-Not covered  a peer that keeps beating while its work is stuck; SecretFlow's receive timeout bounds that.
-Assumes      TLS on the link wherever it leaves the machine (`bootstrap.new_link`).
+Reveals      to all parties: that a party is alive, and on abort a step's name, a constant code, and which peer was
+             lost. Never a message text, which could carry data.
+Not covered  a peer that keeps beating while its work is stuck: `PartySetup.stall_minutes` bounds every receive.
+Assumes      TLS on the link wherever it leaves the machine (`connection.tls_context`).
 Cost         one small message per party, peer and `_BEAT_SECONDS`.
-Reference    none; failure detection by heartbeat.
+Reference    none; failure detection by heartbeat, and by the kernel's word that a connection was closed.
 """
 
+import contextlib
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from veilflow.pipelines.party.bootstrap import new_link
+from veilflow.pipelines.party.connection import PeerGone
+from veilflow.pipelines.party.mesh import Mesh
 from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.party.wire.errors import WireRefused
 from veilflow.pipelines.party.wire.handshake import shake_hands
 from veilflow.pipelines.party.wire.identity import SIGNATURE_BYTES, Identity
 
 _BEAT_SECONDS = 2.0
+_SLICE_SECONDS = 0.05
 _MAX_MESSAGE = 4096
 _PURPOSE = "control message"
+_REFUSED = b"refused"
 
 
 class ControlLink:
     """Watches the peers from background threads and calls ``on_loss(peer, code, node)`` once when one is lost.
 
-    ``code`` is ``aborted`` (the peer said so, in step ``node``), ``silent`` (no heartbeat in time) or ``refused`` (what
-    it said was not signed by it, or out of order).
+    ``code`` is ``aborted`` (the peer said so, in step ``node``), ``gone`` (its process has ended, or another party says
+    that it lost it), ``silent`` (no heartbeat in time) or ``refused`` (what it said was not signed by it, or out of
+    order).
 
     Raises:
+        PeerGone: a peer did not come in time, or left during the handshake.
         WireRefused: the handshake failed; the message says what differs.
     """
 
@@ -44,79 +51,116 @@ class ControlLink:
         on_loss: Callable[[str, str, str], None],
     ) -> None:
         table = setup.addresses.control
-        self._names = list(table)
-        self._me = self._names.index(setup.party)
+        self._peers = [party for party in table if party != setup.party]
+        self._silence, self._patience = float(setup.silence_seconds), float(setup.connect_seconds)
         self._identity = identity
         self._on_loss = on_loss
         self._closing = threading.Event()
         self._lost = threading.Event()
-        self._send_lock = threading.Lock()
+        self._sending, self._verdict = threading.Lock(), threading.Lock()
         self._number = 0
-        self._link = new_link(setup, table, setup.silence_seconds * 1000, "control")
-        self.job: str = shake_hands(identity, self._names, facts, self._exchange)
+        self.job = ""
         """128 bits as hex, the same at every party and in no other run."""
+        self._mesh = Mesh(identity, table, setup.listen, setup.tls, lambda peer: self._report(peer, "gone", ""))
+        self._mesh.connect(setup.connect_seconds)
+        try:
+            self.job = shake_hands(identity, list(table), facts, self._exchange)
+        except WireRefused:
+            self._tell_all(_REFUSED)
+            raise
+        self._heard = dict.fromkeys(self._peers, time.monotonic())
         threading.Thread(target=self._beat, name="control-beat", daemon=True).start()
-        for rank, peer in enumerate(self._names):
-            if rank != self._me:
-                threading.Thread(target=self._listen, args=(rank, peer), name=f"control-{peer}", daemon=True).start()
+        for peer in self._peers:
+            threading.Thread(target=self._listen, args=(peer,), name=f"control-{peer}", daemon=True).start()
 
-    def abort(self, node: str) -> None:
-        """Tell every peer that this party stops in step ``node``."""
+    def abort(self, node: str, cause: str = "", gone: bool = False) -> None:
+        """Tell every peer that this party stops in step ``node``.
+
+        Args:
+            cause: the peer on whose account, where it is not this party's own.
+            gone: that peer cannot be heard any more.
+        """
         self._closing.set()
-        self._send({"kind": "abort", "node": node})
+        self._send({"kind": "abort", "node": node, "cause": cause, "gone": gone})
 
     def close(self) -> None:
         """Say goodbye: from now on silence is no loss."""
         self._closing.set()
         self._send({"kind": "bye"})
 
+    def hear_everyone(self) -> None:
+        """Return once every peer was heard anew. If one is lost, ``on_loss`` is called meanwhile, as always.
+
+        For a failure that nobody expected: links of the libraries fail in their own ways when a peer is lost, often
+        before its silence has lasted long enough.
+        """
+        since = time.monotonic()
+        end = since + self._silence + 2 * _BEAT_SECONDS
+        while time.monotonic() < end and (self._lost.is_set() or min(self._heard.values()) <= since):
+            time.sleep(0.05)
+
     def _exchange(self, raw: bytes) -> dict[str, bytes]:
-        others = [(rank, peer) for rank, peer in enumerate(self._names) if rank != self._me]
-        for rank, _ in others:
-            self._link.send_async(rank, raw)
-        return {peer: self._link.recv(rank) for rank, peer in others}
+        for peer in self._peers:
+            self._mesh.send(peer, raw)
+        found: dict[str, bytes] = {}
+        end = time.monotonic() + self._patience
+        while len(found) < len(self._peers):
+            for peer in [name for name in self._peers if name not in found]:
+                try:
+                    found[peer] = self._mesh.receive(peer, _SLICE_SECONDS)
+                except PeerGone as loss:  # one that died is noticed while we wait for another
+                    if not loss.silent or time.monotonic() > end:
+                        raise
+                    continue
+                if found[peer] == _REFUSED:
+                    raise WireRefused(f"{peer} refused the handshake; its own message says why.")
+        return found
 
     def _send(self, message: dict[str, Any]) -> None:
-        with self._send_lock:
+        with self._sending:
             raw = json.dumps({**message, "job": self.job, "number": self._number}).encode()
             self._number += 1
-            payload = raw + self._identity.sign(_PURPOSE, raw)
-            for rank in range(len(self._names)):
-                if rank != self._me:
-                    self._try_send(rank, payload)
+            self._tell_all(raw + self._identity.sign(_PURPOSE, raw))
 
-    def _try_send(self, rank: int, payload: bytes) -> None:
-        try:
-            self._link.send_async(rank, payload)
-        except Exception:  # a peer that is gone: its own listener thread reports the loss
-            self._closing.wait(0)
+    def _tell_all(self, payload: bytes) -> None:
+        for peer in self._peers:
+            with contextlib.suppress(PeerGone):  # its own listener reports the loss
+                self._mesh.send(peer, payload)
 
     def _beat(self) -> None:
         while not self._closing.wait(_BEAT_SECONDS):
             self._send({"kind": "beat"})
 
-    def _listen(self, rank: int, peer: str) -> None:
+    def _listen(self, peer: str) -> None:
         number = 0
         while not self._closing.is_set():
             try:
-                message = parse(self._identity, peer, self.job, number, self._link.recv(rank))
+                message = parse(self._identity, peer, self.job, number, self._mesh.receive(peer, self._silence))
             except WireRefused:
                 self._report(peer, "refused", "")
                 return
-            except Exception:
-                self._report(peer, "silent", "")
+            except PeerGone as loss:
+                self._report(peer, "silent" if loss.silent else "gone", "")
                 return
             number += 1
+            self._heard[peer] = time.monotonic()
             if message["kind"] == "bye":
                 return
             if message["kind"] == "abort":
-                self._report(peer, "aborted", str(message.get("node", ""))[:64])
+                self._aborted(peer, message)
                 return
 
+    def _aborted(self, peer: str, message: Mapping[str, Any]) -> None:
+        cause, node = message.get("cause"), str(message.get("node", ""))[:64]
+        # Where it says that we are gone, the link between the two of us is: to us, that is the peer.
+        party = str(cause) if cause in self._peers else peer
+        self._report(party, "gone" if message.get("gone") is True else "aborted", node)
+
     def _report(self, peer: str, code: str, node: str) -> None:
-        if self._closing.is_set() or self._lost.is_set():
-            return
-        self._lost.set()
+        with self._verdict:
+            if self._closing.is_set() or self._lost.is_set() or not self.job:
+                return
+            self._lost.set()
         self._on_loss(peer, code, node)
 
 
@@ -130,8 +174,11 @@ def parse(identity: Identity, peer: str, job: str, number: int, raw: bytes) -> d
         raise WireRefused(f"control message of {len(raw)} bytes, at most {_MAX_MESSAGE} are accepted")
     text, signature = raw[:-SIGNATURE_BYTES], raw[-SIGNATURE_BYTES:]
     identity.require(peer, _PURPOSE, text, signature)
-    message = json.loads(text)
-    if not isinstance(message, dict) or message.get("kind") not in {"beat", "bye", "abort"}:
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        message = None
+    if not isinstance(message, dict) or message.get("kind") not in ("beat", "bye", "abort"):
         raise WireRefused(f"control message of {peer} of unknown kind")
     if (message.get("job"), message.get("number")) != (job, number):
         raise WireRefused(f"control message of {peer} is repeated, missing one before it, or of another run")

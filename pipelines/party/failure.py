@@ -14,10 +14,14 @@ from secretflow.utils.errors import SFException
 
 from veilflow.components.errors import ComponentError, InternalError
 from veilflow.pipelines.certs.private_files import KeyFileError
-from veilflow.pipelines.party.wire.errors import EgressRefused, WireRefused
+from veilflow.pipelines.party.connection import PeerGone
+from veilflow.pipelines.party.wire.errors import EgressRefused, PeerStalled, WireRefused
 from veilflow.pipelines.profile import ProfileError
 
 log = logging.getLogger("veilflow")
+
+
+_RULES = (EgressRefused, WireRefused, KeyFileError, ProfileError)
 
 
 @dataclass(frozen=True)
@@ -40,13 +44,20 @@ class AgreementError(Exception):
     """The parties do not run the same thing; the message names the difference."""
 
 
+def is_expected(error: BaseException, party: str) -> bool:
+    """Whether ``error`` is one that we raise on purpose; anything else may be a library's way to lose a peer."""
+    return isinstance(_unwrap(error, party)[0], (ComponentError, AgreementError, *_RULES, PeerGone, PeerStalled))
+
+
 def describe(error: BaseException, party: str, node: str) -> Failure:
     """Classify ``error``; anything unexpected goes to the log with a reference, not into the message."""
     cause, origin = _unwrap(error, party)
     if isinstance(cause, (ComponentError, AgreementError)):
         return Failure(origin, node, str(cause), "component" if origin == party else "remote")
-    if isinstance(cause, (EgressRefused, WireRefused, KeyFileError, ProfileError)):
+    if isinstance(cause, _RULES):
         return Failure(party, node, str(cause), "refused")
+    if isinstance(cause, (PeerGone, PeerStalled)):
+        return Failure(cause.peer, node, str(cause).removeprefix(f"{cause.peer} "), "lost")
     if isinstance(cause, InternalError):
         return Failure(cause.party, node, str(cause), "internal" if cause.party == party else "remote")
     if origin != party:

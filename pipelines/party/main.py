@@ -10,6 +10,7 @@ import importlib.util
 import json
 import logging
 import os
+import select
 import signal
 import sys
 import threading
@@ -24,6 +25,7 @@ from veilflow.pipelines.profile.machine import wipe_tmp
 
 log = logging.getLogger("veilflow")
 
+_BEAT_SECONDS = 2.0
 FAILED = 4
 """Exit code of a party process whose run failed."""
 
@@ -47,6 +49,9 @@ class _Channel:
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
         self._lock = threading.Lock()
+        self._working = threading.Event()
+        self._working.set()  # joining is work
+        threading.Thread(target=self.watch, name="launcher-watch", daemon=True).start()
 
     def emit(self, event: str, body: dict[str, Any]) -> None:
         with self._lock:
@@ -54,11 +59,26 @@ class _Channel:
 
     def receive(self) -> dict[str, Any]:
         """The next job; when the launcher is gone, so are we."""
+        self._working.clear()
         try:
             job: dict[str, Any] = json.loads(self._pipe.recv_bytes())
         except (EOFError, OSError):
             os._exit(FAILED)
+        self._working.set()
         return job
+
+    def watch(self) -> None:
+        """From a thread of its own: tell the launcher that we live, while we work; go when the launcher is gone.
+
+        Without that, a killed launcher would leave a party that nobody watches, and that holds the ports.
+        """
+        hangup = select.poll()
+        hangup.register(self._pipe.fileno(), 0)  # asks for nothing but the end
+        while not hangup.poll(_BEAT_SECONDS * 1000):
+            if self._working.is_set():
+                self.emit("beat", {})
+        log.error("the launcher is gone")
+        os._exit(FAILED)
 
 
 class _Server:
@@ -85,7 +105,11 @@ class _Server:
         check = link_check.checker(identity, self._control.job)
         link_check.install(check)
         self._wire = Wire(identity, Gate(setup.party), Transcript(setup.folder), self._refused)
-        cluster = bootstrap.join(setup, self._wire, self._control.job)
+        try:
+            cluster = bootstrap.join(setup, self._wire, self._control.job)
+        except BaseException as error:
+            self._leave_word(error)
+            raise
         # After joining: SecretFlow installs its own handler, which would end the process without a word.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         self._party = Party(setup, cluster, Devices(setup), TrafficMeter(), self._emit, self._wire, check)
@@ -103,8 +127,15 @@ class _Server:
             except BaseException as error:
                 # SecretFlow interrupts us once more when it has told a peer; we are already on our way out.
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
-                self._control.abort(self._node)
+                self._leave_word(error)
                 _fail(self._setup, self._channel, error, self._node)
+
+    def _leave_word(self, error: BaseException) -> None:
+        from veilflow.pipelines.party.failure import is_expected
+
+        if not is_expected(error, self._setup.party):
+            self._control.hear_everyone()  # does not return where a peer is lost: `_lost` ends the process
+        self._control.abort(self._node)
 
     def _work(self, job: dict[str, Any]) -> Any:
         if job["job"] == "call":
@@ -165,12 +196,16 @@ class _Server:
 
     def _refused(self, error: Exception) -> None:
         """A message was refused, ours or a peer's: from one of SecretFlow's threads. Nothing of the run goes on."""
+        from veilflow.pipelines.party.wire.errors import PeerStalled
+
         with self._ending:
-            self._control.abort(self._wire.step)
+            stalled = error.peer if isinstance(error, PeerStalled) else ""
+            self._control.abort(self._wire.step, stalled, gone=bool(stalled))
             _fail(self._setup, self._channel, error, self._wire.step)
 
     def _lost(self, peer: str, code: str, node: str) -> None:
         """A peer is gone. Nothing of this run can be finished, and C++ threads may wait for it: leave at once."""
+        self._control.abort(node or self._node, cause=peer, gone=code in {"gone", "silent"})
         self._channel.emit("peer_lost", {"peer": peer, "code": code, "node": node or self._node})
         logging.shutdown()
         wipe_tmp(self._setup.folder)

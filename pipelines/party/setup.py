@@ -48,8 +48,11 @@ class PartySetup:
     profile: str = "simulation"
     """``simulation`` or ``production``."""
     connect_seconds: int = 120
+    """How long a party waits for the others to be there, each time it starts."""
     silence_seconds: int = 20
     """A peer that sends no heartbeat for so long counts as dead."""
+    stall_minutes: float = 60
+    """A peer that beats but does not send what is waited for counts as stuck after so long."""
 
     @property
     def simulation(self) -> bool:
@@ -59,6 +62,11 @@ class PartySetup:
     def connect_attempts(self) -> int:
         """How often to try a peer: one attempt, with the link's own retries, lasts about 10 s where nobody listens."""
         return max(1, self.connect_seconds // 10)
+
+    @property
+    def stall_ms(self) -> int:
+        """`stall_minutes`, for links."""
+        return round(self.stall_minutes * 60_000)
 
     def to_json(self) -> str:
         document = asdict(self)

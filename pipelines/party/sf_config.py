@@ -16,7 +16,7 @@ def device_descriptions(setup: PartySetup) -> list[SFClusterDesc.DeviceDesc]:
             "field": device.field,
             "fxp_fraction_bits": device.fxp_fraction_bits,
         }
-        link = {"recv_timeout_ms": 3600 * 1000, "connect_retry_times": setup.connect_attempts}
+        link = {"recv_timeout_ms": setup.stall_ms, "connect_retry_times": setup.connect_attempts}
         text = json.dumps({"runtime_config": runtime, "link_desc": {**link, "connect_retry_interval_ms": 100}})
         found.append(SFClusterDesc.DeviceDesc(name=name, type="spu", parties=device.parties, config=text))
     if setup.heu is not None:

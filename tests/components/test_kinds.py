@@ -13,6 +13,7 @@ INPUTS = {
     "right": [Artifact("table", ("insurer",))],
     "data": [BOTH],
     "table": [BOTH],
+    "tables": [Artifact("table", ("hospital",), "hospital"), Artifact("table", ("insurer",))],
     "valid": [BOTH],
     "scores": [Artifact("table", ("hospital",), "hospital")],
     "model": [Artifact("model", ("hospital", "insurer"), "hospital")],

@@ -5,6 +5,7 @@ record   one row of one client; local DP-SGD with Poisson batches. Rows of diffe
 client   one client's whole update per round; with a handful of clients mostly a label.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from veilflow.components.errors import ComponentError
@@ -12,7 +13,7 @@ from veilflow.components.horizontal.fedavg.batches import sampling_rate, steps_p
 from veilflow.components.horizontal.fedavg.settings import Settings
 from veilflow.components.privacy.accountant import Charge, epsilon, multiplier_for
 from veilflow.components.privacy.ledger import Budget, BudgetExceeded, BudgetTerms
-from veilflow.components.privacy.schedule import Schedule
+from veilflow.components.privacy.schedule import Schedule, round_up
 
 ChargesOf = Callable[[int], Sequence[Charge]]
 MOST_NOISE = 200.0
@@ -37,9 +38,7 @@ def multipliers(settings: Settings, rows: Mapping[str, int]) -> list[float]:
         return []
     first = privacy.noise
     if not first:
-        parts = {exposure(settings, count) for count in rows.values()}
-        found = [multiplier_for(privacy.epsilon, privacy.delta, settings.rounds, *part) for part in parts]
-        first = max(found)
+        first = max(_least(settings, *part) for part in _largest({exposure(settings, n) for n in rows.values()}))
         if first > MOST_NOISE:
             raise ComponentError(
                 f"privacy/epsilon {privacy.epsilon:g} for {settings.rounds} rounds needs noise of {first:.3g} times "
@@ -49,6 +48,42 @@ def multipliers(settings: Settings, rows: Mapping[str, int]) -> list[float]:
     return Schedule(privacy.schedule, first, last, settings.rounds, floor=privacy.first_floor).multipliers(
         settings.rounds
     )
+
+
+def _largest(parts: set[tuple[float, int]]) -> list[tuple[float, int]]:
+    """Exposures that no other one exceeds in both rate and steps: only these can be the costliest."""
+    return [part for part in parts if not any(o != part and o[0] >= part[0] and o[1] >= part[1] for o in parts)]
+
+
+def _least(settings: Settings, rate: float, steps: int) -> float:
+    """The smallest constant multiplier, to 0.5 %, that keeps all rounds within epsilon.
+
+    The Renyi accountant is fast and a little pessimistic: its answer bounds the exact one, which a few evaluations of
+    the slow accountant (about a second each) then find, epsilon being nearly a power of the multiplier.
+    """
+    privacy, count = settings.privacy, steps * settings.rounds
+
+    def cost(z: float) -> float:
+        return epsilon([Charge(z, rate, count)], privacy.delta)
+
+    if rate >= 1:
+        return multiplier_for(privacy.epsilon, privacy.delta, settings.rounds, rate, steps)
+    high = multiplier_for(privacy.epsilon, privacy.delta, settings.rounds, rate, steps, "rdp")
+    low = 0.8 * high
+    at_low, at_high = cost(low), cost(high)
+    for _ in range(4):
+        if at_low <= privacy.epsilon:
+            return round_up(low)
+        slope = math.log(at_low / at_high) / math.log(high / low)
+        guess = high * (at_high / privacy.epsilon) ** (1 / slope) * 1.001 if slope > 0 else (low + high) / 2
+        guess = min(max(guess, low * 1.002), high * 0.998)
+        found = cost(guess)
+        low, at_low, high, at_high = (
+            (low, at_low, guess, found) if found <= privacy.epsilon else (guess, found, high, at_high)
+        )
+        if high - low <= 0.005 * high or privacy.epsilon - at_high <= 0.005 * privacy.epsilon:
+            break
+    return round_up(high)
 
 
 def charges(settings: Settings, rows: int, noises: Sequence[float]) -> ChargesOf:

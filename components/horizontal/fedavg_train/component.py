@@ -286,7 +286,7 @@ class FedAvgTrain(Component):
         facts = Facts(spec, columns, shape, settings.to_json(), len(rules), "")
         digests = {party: run_on(party, data_digest, pair) for party, pair in data.items()}
         checkpoints = self._checkpoints(ctx, facts, digests, cast)
-        noises = multipliers(settings, rows)
+        noises = publish(run_on(coordinator, multipliers, settings, rows))  # takes seconds: once, not everywhere
         budgets = open_budgets(ctx, settings, cast, noises, digests, checkpoints)
 
         def make_sum(size: int) -> SecureSum:

@@ -115,6 +115,9 @@ class FedAvgTraining:
         self._cast, self._settings, self._noises = cast, settings, noises
         self._slow, self._budgets = dict(settings.slow), budgets
         self._pending: dict[str, _Pending] = {}
+        self._licences: dict[str, Any] = {}
+        self._licensed = 0
+        """Rounds below this are charged."""
         self.tally = Tally()
         self.noised = 0
         """Updates that this process noised as a whole."""
@@ -144,6 +147,7 @@ class FedAvgTraining:
     def round(self, number: int) -> dict[str, float]:
         """Round ``number`` (from 0); its public figures."""
         before = dict(self._copies)
+        self._charge(number)
         arriving = self._collect(number)
         losses, vectors = self._facts(arriving), self._vectors(number, arriving)
         opinion = self._examine(number, vectors)
@@ -183,44 +187,46 @@ class FedAvgTraining:
         return self._noises[number] if self._noises else 0.0
 
     def _begin(self, party: str, number: int) -> None:
-        noise, charge = self._noise(number), self._charge(party, number, "record")
+        noise = self._noise(number)
 
-        def train(client: Client, held: Replica, budget: Any) -> Any:
-            charge(budget)
+        def train(client: Client, held: Replica, licence: Any) -> Any:
+            del licence  # a budget that is used up stops the client here
             return learn(client, held.params, noise, self.tally)
 
-        ledger = self._budgets[party][0] if party in self._budgets else None
         self._clients[party], update, facts = run_on(
-            party, train, self._clients[party], self._copies[party], ledger, returns=3
+            party, train, self._clients[party], self._copies[party], self._licences.get(party), returns=3
         )
         self._pending[party] = _Pending(number, update, facts)
 
-    def _charge(self, party: str, number: int, unit: str) -> Any:
-        """Written down before the noise is drawn that it pays for."""
-        due = self._settings.privacy.unit == unit and party in self._budgets
-        cost = self._budgets[party][1](number) if due else []
+    def _charge(self, number: int) -> None:
+        """Write down at every client what the rounds up to the next checkpoint cost, before noise is drawn for them.
 
-        def charge(budget: Budget) -> None:
-            if due:
-                budget.charge(f"round {number + 1}", cost)
+        Evaluating a budget takes about a second, so rounds are charged together. After a crash the rounds since the last
+        checkpoint are repeated, and charged again: their first noise may have left already.
+        """
+        if number < self._licensed or not self._budgets:
+            return
+        block, last = self._settings.checkpoint_every or self._settings.rounds, self._settings.rounds
+        self._licensed = min(last, (number // block + 1) * block)
+        what, covered = f"rounds {number + 1} to {self._licensed}", range(number, self._licensed)
 
-        return charge
+        def charge(budget: Budget, cost: list[Any]) -> bool:
+            budget.charge(what, cost)
+            return True
+
+        for party, (budget, of) in self._budgets.items():
+            cost = [each for one in covered for each in of(one)]
+            self._licences[party] = run_on(party, charge, budget, cost)
 
     def _vectors(self, number: int, arriving: list[str]) -> dict[str, Any]:
         """Each update as whole numbers, on this round's coordinates."""
         settings, noise, seed = self._settings, self._noise(number), bytes.fromhex(self.standing.seed)
-        found = {}
-        for party in arriving:
-            charge = self._charge(party, number, "client")
 
-            def make(update: np.ndarray, held: Replica, budget: Any, charge: Any = charge) -> np.ndarray:
-                charge(budget)
-                self.noised += settings.privacy.unit == "client"
-                return encode(settings, update, noise, copies.mask_at(held, settings, seed, number))
+        def make(update: np.ndarray, held: Replica) -> np.ndarray:
+            self.noised += settings.privacy.unit == "client"
+            return encode(settings, update, noise, copies.mask_at(held, settings, seed, number))
 
-            ledger = self._budgets[party][0] if party in self._budgets else None
-            found[party] = run_on(party, make, self._pending[party].update, self._copies[party], ledger)
-        return found
+        return {party: run_on(party, make, self._pending[party].update, self._copies[party]) for party in arriving}
 
     def _facts(self, arriving: list[str]) -> dict[str, float]:
         """What the clients say of their round: under DP nothing but what the noised update says."""

@@ -8,9 +8,10 @@ Adversary    semi-honest, static: the coordinator, or the keeper, or any clients
              the keeper: they could open every client's vector. If that is too much trust, use `masks` or `spu`.
 Reveals      to the coordinator: the sum, who took part, its length. To the keeper: the number of ciphertexts; sum + R
              is within 2**-`BLIND_BITS` of uniform whatever the sum is, and it never gets a client's ciphertext.
-Not covered  malicious clients: a ciphertext is no proof that its values are in range. A total beyond its range is
-             refused, but a value that leaks into the neighbouring slot and stays in range is not seen. A malicious
-             keeper can return another total.
+Not covered  a malicious coordinator: it can have one client's ciphertext decrypted instead of the sum, and the keeper
+             cannot tell. `masks` does not have this weakness. Malicious clients: a ciphertext is no proof that its
+             values are in range. A total beyond its range is refused, but a value that leaks into the neighbouring slot
+             and stays in range is not seen. A malicious keeper can return another total.
 Assumes      Paillier is CPA-secure (decisional composite residuosity, 3072 bits); HEU draws its randomness well.
 Cost         one ciphertext of 2 * key_bits per 2926 / slot-width values: at 16-bit slots about 4.3 bytes per value and
              client. Encryption dominates; the sum is decrypted once per round.

@@ -9,6 +9,7 @@ Dropout      a round's roster is fixed by the clients' own word before they mask
              of the roster fails afterwards, `open_sum` refuses the rest, and the round is repeated among the others
              under another round number. No mask of the lost client is ever opened, so a late or kept copy of its vector
              stays as secret as before; no share of a key has to be handed to anybody.
+             A coordinator that lies opens nothing more: who is in a round each client says itself, to all the others.
 Not covered  malicious clients (a wrong vector changes the sum) and a round number used twice with different vectors,
              which would show their difference; `SecureSum` never does.
 Assumes      X25519, HKDF-SHA256, ChaCha20 as a PRF.

@@ -18,4 +18,5 @@ import numpy as np
 
 def add(vectors: Mapping[str, np.ndarray]) -> np.ndarray:
     """The sum of int64 vectors of shape ``(d,)``."""
-    return np.sum(np.stack(list(vectors.values())), axis=0, dtype=np.int64)
+    total: np.ndarray = np.sum(np.stack(list(vectors.values())), axis=0, dtype=np.int64)
+    return total

@@ -73,7 +73,7 @@ class SecureSum:
             `PYUObject` at the coordinator: int64 of shape ``(d,)``.
 
         Raises:
-            TooFewClients: fewer than ``minimum_clients`` brought a vector. Nothing was sent.
+            TooFewClients: fewer clients brought a vector than `SumSettings.needed`. Nothing was sent.
             ComponentError: a vector that does not fit, at every party.
         """
         number = self._next(round)
@@ -83,10 +83,11 @@ class SecureSum:
             parts[party], lengths[party] = run_on(party, weighted, vectors[party], weight, self._bound, returns=2)
         found = publish(lengths)  # comes back sorted by name
         self.present, length = present({party: found[party] for party in parts})
-        if len(self.present) < self._settings.minimum_clients:
+        needed = self._settings.needed(self.present, self._coordinator)
+        if len(self.present) < needed:
             raise TooFewClients(
-                f"secure sum: round {number} has {len(self.present)} client(s), minimum_clients is "
-                f"{self._settings.minimum_clients}. Wait for more clients or drop the round."
+                f"secure sum: round {number} has {len(self.present)} client(s) and needs {needed}. Wait for more "
+                "clients or drop the round."
             )
         total = self._backend.sum({party: parts[party] for party in self.present}, length, number)
         self.rounds += 1

@@ -43,8 +43,17 @@ class SumSettings:
                 f"secure sum: minimum_clients is {self.minimum_clients}; it must be 2 to {len(clients)}, the number of "
                 "clients: the sum of one client's vector is that vector."
             )
+        if coordinator in clients and len(clients) < 3:
+            raise ComponentError(
+                f"secure sum: {coordinator} is one of two clients and would subtract its own vector from their sum. "
+                "Name a coordinator that is no client, or add a client."
+            )
         if self.backend == PACKED_HE:
             self._check_key(clients, coordinator)
+
+    def needed(self, present: Sequence[str], coordinator: str) -> int:
+        """How many clients a round needs: 3 where the coordinator brings a vector and could subtract it."""
+        return max(self.minimum_clients, 3 if coordinator in present else 2)
 
     def key_keeper(self, clients: Sequence[str], coordinator: str) -> str:
         """Who holds the decryption key of ``packed_he``."""

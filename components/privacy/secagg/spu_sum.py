@@ -45,7 +45,8 @@ def limbs(bound: int, clients: int) -> int:
 def split(vector: np.ndarray, count: int) -> np.ndarray:
     """int64 of shape ``(d,)`` -> int32 limbs of shape ``(count, d)``, lowest first."""
     lower = [(vector >> (LIMB_BITS * i)) & ((1 << LIMB_BITS) - 1) for i in range(count - 1)]
-    return np.stack([*lower, vector >> (LIMB_BITS * (count - 1))]).astype(np.int32)
+    stacked: np.ndarray = np.stack([*lower, vector >> (LIMB_BITS * (count - 1))]).astype(np.int32)
+    return stacked
 
 
 def join(summed: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Objects as bytes and back, where "back" makes nothing but the few types listed here.
 
 SecretFlow unpickles what peers send behind a filter that a `builtins.exec` walks through. This one admits exact pairs
-of module and name: no prefixes, no dotted names (protocol 4 resolves those by attribute look-up). Arrays travel beside
-the pickle and are neither copied into it nor out of it.
+of module and name (no prefixes, no dotted names: protocol 4 resolves those by attribute look-up), the opcodes that
+`encode` writes, and sets state on fresh objects only: a stock unpickler also sets attributes of the classes and
+functions that a message names. Arrays travel beside the pickle and are neither copied into it nor out of it.
 """
 
 import functools
@@ -11,24 +12,18 @@ import logging
 import pickle  # noqa: TID251 - the one place that does, behind an exact allow list
 import struct
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar
 
+from veilflow.pipelines.party.wire.arrays import reduce_numpy
 from veilflow.pipelines.party.wire.errors import WireRefused
 from veilflow.pipelines.party.wire.frames import reduce_pandas
 
 log = logging.getLogger("veilflow")
 
-ALLOWED: frozenset[tuple[str, str]] = frozenset(
+_STATEFUL: frozenset[tuple[str, str]] = frozenset(
     {
         ("veilflow.components.devices.pyu", "Failed"),
         ("veilflow.pipelines.party.wire.proxy", "RemoteFailure"),
-        ("veilflow.pipelines.party.wire.frames", "restore_frame"),
-        ("veilflow.pipelines.party.wire.frames", "restore_series"),
-        ("numpy", "dtype"),
-        ("numpy", "ndarray"),
-        ("numpy.core.multiarray", "scalar"),
-        ("numpy.core.multiarray", "_reconstruct"),
-        ("numpy.core.numeric", "_frombuffer"),
         # SecretFlow's devices, as SPU and HEU functions of its own components use them
         ("heu.numpy", "CiphertextArray"),
         ("heu.numpy", "StringArray"),
@@ -36,19 +31,39 @@ ALLOWED: frozenset[tuple[str, str]] = frozenset(
         ("jax._src.api", "ShapeDtypeStruct"),
         ("secretflow.device.device.spu", "SPUIOInfo"),
         ("secretflow.device.device.spu", "SPUValueMeta"),
-        ("pyarrow.lib", "field"),
-        ("pyarrow.lib", "schema"),
-        ("pyarrow.lib", "type_for_alias"),
         ("spu.libspu", "Executable"),
         ("spu.libspu", "FieldType"),
         ("spu.libspu", "ProtocolKind"),
         ("spu.libspu", "Share"),
         ("spu.libspu", "Visibility"),
-        *(("numpy", f"{kind}{bits}") for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
-        *(("numpy", name) for name in ("float16", "float32", "float64", "bool_")),
     }
 )
+"""Types whose instances may be given a state."""
+
+ALLOWED: frozenset[tuple[str, str]] = _STATEFUL | {
+    *(("veilflow.pipelines.party.wire.frames", name) for name in ("restore_frame", "restore_series")),
+    *(("veilflow.pipelines.party.wire.arrays", f"restore_{what}") for what in ("array", "objects", "scalar", "dtype")),
+    *(("pyarrow.lib", name) for name in ("field", "schema", "type_for_alias")),
+    *(("numpy", f"{kind}{bits}") for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
+    *(("numpy", name) for name in ("float16", "float32", "float64", "bool_")),
+}
 """Everything a message may name. All of it builds values; none of it runs what it is given."""
+
+FILES: frozenset[tuple[str, str]] = ALLOWED | {
+    ("numpy", "dtype"),
+    ("numpy", "ndarray"),
+    ("numpy.core.multiarray", "scalar"),
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy.core.numeric", "_frombuffer"),
+}
+"""What SecretFlow's own files may name, in this party's own folder: numpy wrote its part itself."""
+
+_OPCODES = (
+    "PROTO FRAME STOP MARK NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 LONG4 BINFLOAT SHORT_BINUNICODE "
+    "BINUNICODE BINUNICODE8 SHORT_BINBYTES BINBYTES BINBYTES8 BYTEARRAY8 NEXT_BUFFER READONLY_BUFFER EMPTY_TUPLE TUPLE "
+    "TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST APPEND APPENDS EMPTY_DICT SETITEM SETITEMS EMPTY_SET ADDITEMS FROZENSET MEMOIZE "
+    "BINGET LONG_BINGET STACK_GLOBAL REDUCE NEWOBJ BUILD"
+)
 
 _ALIGN = 64
 _HEAD = struct.Struct("<I")
@@ -66,7 +81,7 @@ def encode(value: Any) -> list[memoryview]:
         head = io.BytesIO()
         _Plain(head, protocol=5, buffer_callback=arrays.append).dump(value)
         bodies = [head.getbuffer(), *(array.raw() for array in arrays)]
-    except (pickle.PicklingError, TypeError, AttributeError, RecursionError, BufferError) as error:
+    except (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError, BufferError) as error:
         raise WireRefused(f"a {type(value).__name__} cannot be sent ({type(error).__name__}).") from None
     directory = _HEAD.pack(len(bodies)) + struct.pack(f"<{len(bodies)}Q", *(body.nbytes for body in bodies))
     parts, at = [memoryview(directory)], len(directory)
@@ -112,26 +127,58 @@ def _bodies(payload: memoryview) -> list[memoryview]:
 
 class _Plain(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
-        return reduce_pandas(value)
+        made = reduce_numpy(value)
+        return reduce_pandas(value) if made is NotImplemented else made
 
 
-class _Strict(pickle.Unpickler):
+class _Strict(pickle._Unpickler):
+    """The unpickler in Python: its C twin lets a message size its memo table, and no opcode can be taken out of it."""
+
     def find_class(self, module: str, name: str) -> Any:
-        if "." in name or (module, name) not in ALLOWED:
-            # In this party's own log; the text is a peer's, so no more of it than a name may have.
-            log.error("refused to receive the type %.80r of module %.80r", name, module)
-            raise WireRefused("a message names a type that is not on the list of what may be received.")
+        _require_allowed(module, name, ALLOWED)
+        return super().find_class(module, name)
+
+    def load_build(self: Any) -> None:
+        owner = type(self.stack[-2])
+        if (owner.__module__, owner.__qualname__) not in _STATEFUL:
+            raise WireRefused("a message sets the state of something that has none.")
+        pickle._Unpickler.dispatch[ord(pickle.BUILD)](self)
+
+    def load_bytearray8(self: Any) -> None:
+        (size,) = struct.unpack("<Q", self.read(8))
+        raw = bytearray(self.read(size))  # the stock one takes the memory first
+        if len(raw) != size:
+            raise WireRefused("a message is shorter than it says.")
+        self.append(raw)
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {  # type: ignore[misc]
+        ord(getattr(pickle, name)): pickle._Unpickler.dispatch[ord(getattr(pickle, name))] for name in _OPCODES.split()
+    }
+    dispatch[ord(pickle.BUILD)] = load_build
+    dispatch[ord(pickle.BYTEARRAY8)] = load_bytearray8
+
+
+class _StrictFiles(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        _require_allowed(module, name, FILES)
         return super().find_class(module, name)
 
 
+def _require_allowed(module: str, name: str, allowed: frozenset[tuple[str, str]]) -> None:
+    if "." in name or (module, name) not in allowed:
+        # In this party's own log; the text is a peer's, so no more of it than a name may have.
+        log.error("refused to receive the type %.80r of module %.80r", name, module)
+        raise WireRefused("a message names a type that is not on the list of what may be received.")
+
+
 def strict_loads(raw: bytes, **_: Any) -> Any:
-    """`pickle.loads` for what SecretFlow itself reads, with the same list."""
-    return _Strict(io.BytesIO(raw)).load()
+    """`pickle.loads` for what SecretFlow itself reads, with the same rule of exact names."""
+    return _StrictFiles(io.BytesIO(raw)).load()
 
 
 def strict_load(file: Any, **_: Any) -> Any:
     """`pickle.load`, likewise."""
-    return _Strict(file).load()
+    return _StrictFiles(file).load()
 
 
 @functools.cache

@@ -26,12 +26,12 @@ def reduce_pandas(value: Any) -> Any:
 
 def restore_series(cells: _Cells, index: _Cells, name: Any) -> pd.Series:
     """The Series that `reduce_pandas` took apart."""
-    return pd.Series(_checked(cells), index=pd.Index(_checked(index)), name=_name(name))
+    return pd.Series(_checked(cells), index=_index(index), name=_name(name))
 
 
 def restore_frame(columns: list[tuple[Any, _Cells]], index: _Cells) -> pd.DataFrame:
     """The frame that `reduce_pandas` took apart."""
-    rows = pd.Index(_checked(index))
+    rows = _index(index)
     parts = [pd.Series(_checked(cells), index=rows, name=_name(name)) for name, cells in columns]
     return pd.concat(parts, axis=1) if parts else pd.DataFrame(index=rows)
 
@@ -47,6 +47,10 @@ def _checked(cells: _Cells) -> _Cells:
     if isinstance(cells, list) and all(type(each) in (str, int, float, bool, type(None)) for each in cells):
         return pd.array(cells, dtype=object) if cells else np.array([], dtype=object)
     raise ValueError("cells of a pandas object that are neither an array nor plain values")
+
+
+def _index(index: _Cells) -> pd.Index:
+    return pd.Index(_checked(index), dtype=object if isinstance(index, list) else None)
 
 
 def _name(name: Any) -> Any:

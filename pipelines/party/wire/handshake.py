@@ -73,8 +73,10 @@ def _read(party: str, raw: bytes) -> dict[str, Any]:
         found = None
     if not isinstance(found, dict) or set(found) != {"version", "party", "parties", "nonce", "facts"}:
         raise WireRefused(f"{party}'s hello is not of the form this version knows.")
-    nonce, facts = found["nonce"], found["facts"]
+    nonce, facts, parties = found["nonce"], found["facts"], found["parties"]
     if found["version"] != _VERSION or found["party"] != party or not isinstance(nonce, str) or len(nonce) != 32:
+        raise WireRefused(f"{party}'s hello is not of the form this version knows.")
+    if not isinstance(parties, list) or not all(isinstance(each, str) for each in parties):
         raise WireRefused(f"{party}'s hello is not of the form this version knows.")
     if not isinstance(facts, dict) or not all(isinstance(each, str) for pair in facts.items() for each in pair):
         raise WireRefused(f"{party}'s hello is not of the form this version knows.")

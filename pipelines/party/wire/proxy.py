@@ -20,7 +20,7 @@ from veilflow.components.devices.labels import current
 from veilflow.components.errors import InternalError
 from veilflow.pipelines.party.wire.codec import decode, encode
 from veilflow.pipelines.party.wire.envelope import Header, Receiver, Sender
-from veilflow.pipelines.party.wire.errors import EgressRefused, WireRefused
+from veilflow.pipelines.party.wire.errors import EgressRefused, PeerStalled, WireRefused
 from veilflow.pipelines.party.wire.gate import Gate, Tag
 from veilflow.pipelines.party.wire.identity import Identity
 from veilflow.pipelines.party.wire.transcript import Transcript
@@ -49,7 +49,7 @@ class Wire:
     gate: Gate
     transcript: Transcript
     on_refusal: Callable[[Exception], None]
-    """Called once for a message that is refused, ours or a peer's; ends the process."""
+    """Called once for a message that is refused, ours or a peer's, or that never came; ends the process."""
     step: str = ""
     """The step that the main thread works on."""
 
@@ -77,8 +77,9 @@ class SecureLinkProxy(BrpcLinkProxy):  # type: ignore[misc]
         peers = [party for party in self._addresses if party != self_party]
         self._senders = {peer: Sender(wire.identity, job_name, peer) for peer in peers}
         self._receivers = {peer: Receiver(wire.identity, job_name, peer) for peer in peers}
-        self._arrived: dict[str, dict[int, Any]] = {peer: {} for peer in peers}
+        self._arrived: dict[str, dict[int, tuple[Tag, Any]]] = {peer: {} for peer in peers}
         self._tags: dict[tuple[str, int], Tag] = {}
+        self._wanted: dict[tuple[str, int], Tag] = {}
 
     @property
     def encrypted(self) -> bool:
@@ -86,15 +87,24 @@ class SecureLinkProxy(BrpcLinkProxy):  # type: ignore[misc]
         return bool(self._desc.enable_ssl)
 
     def attach(self, context: GlobalContext) -> None:
-        """Note step and label of every object at the moment it is queued, in the main thread."""
-        original = context.send
+        """Note step and label of every object at the moment it is queued or asked for, in the main thread.
+
+        Both ends come to that moment in the same statement. What a peer says about an object is held to it, so that a
+        member cannot use a more generous line of another step.
+        """
+        original, original_recv = context.send, context.recv
 
         def send(target_party: str, fed_obj: FedObject) -> None:
             if not fed_obj.is_sent(target_party):
                 self._tags[target_party, fed_obj.get_seq_id()] = Tag(self._wire.step, current())
             original(target_party, fed_obj)
 
-        context.send = send
+        def recv(fed_obj: FedObject) -> FedObject:
+            if not fed_obj.has_object():
+                self._wanted[fed_obj.get_party(), fed_obj.get_seq_id()] = Tag(self._wire.step, current())
+            return original_recv(fed_obj)
+
+        context.send, context.recv = send, recv
 
     def send(self, dest_party: str, data: Any, seq_id: int) -> bool:
         """Check, sign and send one object; where it may not leave, the run ends here.
@@ -126,18 +136,33 @@ class SecureLinkProxy(BrpcLinkProxy):  # type: ignore[misc]
 
         Raises:
             WireRefused: the peer's next message breaks a rule.
+            PeerStalled: it did not come in time.
         """
         arrived = self._arrived[src_party]
         try:
             while seq_id not in arrived:
-                self._take(src_party, self._linker.recv(self._parties_rank[src_party]))
+                self._take(src_party, self._next_frame(src_party))
+        except (WireRefused, PeerStalled) as refusal:
+            self._wire.on_refusal(refusal)
+            raise
+        tag, value = arrived.pop(seq_id)
+        try:
+            self._require_wanted(tag, src_party, seq_id)
         except WireRefused as refusal:
             self._wire.on_refusal(refusal)
             raise
-        value = arrived.pop(seq_id)
         if isinstance(value, RemoteFailure):
             return FedRemoteError(src_party, InternalError(src_party, value.reference))
         return value
+
+    def _next_frame(self, peer: str) -> bytes:
+        try:
+            frame: bytes = self._linker.recv(self._parties_rank[peer])
+        except RuntimeError as error:
+            if "timeout" in str(error).lower():
+                raise PeerStalled(peer, self._desc.recv_timeout_ms / 60_000) from None
+            raise
+        return frame
 
     def _take(self, peer: str, frame: bytes) -> None:
         message = self._receivers[peer].take(frame)
@@ -148,9 +173,18 @@ class SecureLinkProxy(BrpcLinkProxy):  # type: ignore[misc]
         if header.seq in arrived or len(arrived) >= MAX_WAITING:
             raise WireRefused(f"{peer} sent object {header.seq} twice, or more than {MAX_WAITING} that nobody wants.")
         value = decode(payload)
-        seen = self._wire.gate.admit_in(Tag(header.step, header.what), peer, value)
+        tag = Tag(header.step, header.what)
+        seen = self._wire.gate.admit_in(tag, peer, value)
         self._wire.transcript.note("in", peer, header, seen)
-        arrived[header.seq] = value
+        arrived[header.seq] = (tag, value)
+
+    def _require_wanted(self, tag: Tag, peer: str, seq_id: int) -> None:
+        wanted = self._wanted.pop((peer, seq_id), tag)
+        if tag != wanted:
+            raise WireRefused(
+                f"{peer} sent object {seq_id} as {tag.what!r} of step '{tag.step}'; "
+                f"here it is {wanted.what!r} of step '{wanted.step}'."
+            )
 
     def _without_exception(self, data: Any) -> Any:
         """SecretFlow sends the exception of a task that failed, data in its text included; peers get a reference."""

@@ -17,11 +17,12 @@ FILE = "transcript.jsonl"
 class Transcript:
     """Appends to ``folder/transcript.jsonl`` and keeps totals per step.
 
-    Called from SecretFlow's sending and receiving threads; each writes whole lines.
+    Called from SecretFlow's sending and receiving threads; each writes whole lines, which are in the file at once: a
+    run that is refused ends without a goodbye, and its last lines are those that matter.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._file = (folder / FILE).open("a", encoding="utf-8")
+        self._file = (folder / FILE).open("a", encoding="utf-8", buffering=1)
         self._sent: dict[str, Counter[tuple[str, str, str, str]]] = {}
         self._bytes: dict[str, Counter[tuple[str, str, str, str]]] = {}
 
@@ -30,7 +31,7 @@ class Transcript:
         self.flush()
         self._file.close()
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / FILE).open("a", encoding="utf-8")
+        self._file = (folder / FILE).open("a", encoding="utf-8", buffering=1)
 
     def note(self, direction: str, peer: str, header: Header, seen: Seen) -> None:
         """Record one object; ``direction`` is ``out`` or ``in``."""

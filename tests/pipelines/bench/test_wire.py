@@ -8,7 +8,6 @@ from veilflow.pipelines.bench import wire
 from veilflow.pipelines.launch.simulation import Simulation
 
 pytestmark = pytest.mark.cluster
-SIDE = "veilflow.pipelines.bench.wire_party"
 PARTIES = ["hospital", "insurer", "coordinator"]
 
 
@@ -27,7 +26,7 @@ def test_the_bare_side_is_bare_and_the_other_is_not(tmp_path):
     with Simulation(tmp_path / "bare", PARTIES) as bare, Simulation(tmp_path / "own", PARTIES, tls=True) as own:
         assert set(own.call(f"{__file__}:link").values()) == {True}
         assert set(bare.call(f"{__file__}:link").values()) == {False}
-        bare.call(f"{SIDE}:strip")
+        bare.call(wire._STRIP)
         results = [
             *wire._transfer(bare, own, 1, 2),
             *wire._steps(bare, own, "per_example", 1024, 1),

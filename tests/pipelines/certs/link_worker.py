@@ -12,8 +12,8 @@ import sys
 
 import spu.libspu.link as link
 
+from veilflow.components.devices.link import fill_tls
 from veilflow.pipelines.cluster.addresses import is_free
-from veilflow.pipelines.party.bootstrap import fill_tls
 
 _SECONDS = 40
 
@@ -27,7 +27,8 @@ def _describe(addresses, tls):
     desc.retry_opts.retry_interval_incr_ms = 100
     for index, address in enumerate(addresses):
         desc.add_party(f"party-{index}", address)
-    fill_tls(desc, tls)
+    if tls is not None:
+        fill_tls(desc, tls)
     return desc
 
 

@@ -14,14 +14,16 @@ PARTIES = ["hospital", "insurer"]
 
 @pytest.fixture
 def cluster_files(tmp_path: Path) -> Callable[..., dict[str, Path]]:
-    """Each party's cluster file: ``cluster_files(policies={party: [file]}, tls=False)``."""
+    """Each party's cluster file: ``cluster_files(policies={party: [file]}, tls=False, extra=[line])``."""
 
-    def make(policies: dict[str, Sequence[Path]] | None = None, tls: bool = False) -> dict[str, Path]:
+    def make(
+        policies: dict[str, Sequence[Path]] | None = None, tls: bool = False, extra: Sequence[str] = ()
+    ) -> dict[str, Path]:
         made, addresses = ephemeral(tmp_path / "certs", PARTIES), on_loopback(PARTIES, {}).fed
         rows = [f'  {name}: {{address: "{addresses[name]}", signing_key: "{made[name].pin}"}}' for name in PARTIES]
         files = {}
         for party in PARTIES:
-            head = ["version: 1", f"profile: {'production' if tls else 'simulation'}"]
+            head = ["version: 1", f"profile: {'production' if tls else 'simulation'}", *extra]
             head.append(f"identity: {made[party].identity}")
             head.append(f"policies: {json.dumps([str(each) for each in (policies or {}).get(party, [])])}")
             if tls:

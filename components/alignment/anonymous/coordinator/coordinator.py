@@ -1,0 +1,104 @@
+"""The coordinator's part: join pseudonyms, draw an order, pad."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from veilflow.components.alignment.anonymous.interface import FULL, NOT_HIDDEN
+from veilflow.components.alignment.anonymous.permutation import random_order, sorted_with_places
+from veilflow.components.errors import ComponentError
+
+
+@dataclass(frozen=True)
+class Matches:
+    """What the coordinator knows after the join; only parts of it go to others."""
+
+    positions: tuple[np.ndarray, ...]
+    """Per holder uint32, shape (rows,): where in its list each row stands; distinct."""
+    member: np.ndarray
+    """uint8, shape (rows,): 1 for people in common, 0 for padding."""
+    matched: int
+
+
+def match(pseudonyms: Sequence[np.ndarray], hide_count: str, minimum: int) -> Matches:
+    """The people that all lists have, in a fresh random order, padded.
+
+    Args:
+        pseudonyms: per holder uint64, shape (people, 2), rows distinct.
+        hide_count: one of `interface.HIDE_COUNT`.
+        minimum: of common people.
+
+    Raises:
+        ComponentError: fewer than ``minimum``; the message does not say how many.
+    """
+    found = join(pseudonyms)
+    matched = len(found[0])
+    if matched < minimum:
+        raise ComponentError(
+            f"fewer than {minimum} people are common to all holders, which is the minimum that was agreed: "
+            f"too few to hide one of them. Compare how IDs are written at the holders (normalise), or lower minimum."
+        )
+    rows = padded(matched, min(map(len, pseudonyms)), hide_count)
+    order = random_order(rows)
+    filled = [
+        np.concatenate([places, _others(places, len(listed), rows - matched)]).astype(np.uint32)[order]
+        for places, listed in zip(found, pseudonyms, strict=True)
+    ]
+    return Matches(tuple(filled), (order < matched).astype(np.uint8), matched)
+
+
+def padded(matched: int, smallest: int, hide_count: str) -> int:
+    """How many rows come out for ``matched`` common people, where the smallest set has ``smallest``."""
+    if hide_count == NOT_HIDDEN:
+        return matched
+    if hide_count == FULL:
+        return smallest
+    step = 1 << max(0, matched.bit_length() - 3)
+    return min(smallest, -(-max(1, matched) // step) * step)
+
+
+def _others(taken: np.ndarray, people: int, count: int) -> np.ndarray:
+    """``count`` random places out of ``range(people)`` that are not ``taken``, in random order."""
+    free = np.ones(people, bool)
+    free[taken] = False
+    places = np.flatnonzero(free)
+    return places[random_order(len(places))[:count]] if count else places[:0]
+
+
+def join(pseudonyms: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Per list the positions of the pseudonyms that all lists have, aligned with each other; in no meaningful order."""
+    found = [np.arange(len(pseudonyms[0]))]
+    common = pseudonyms[0]
+    for following in pseudonyms[1:]:
+        here, there = _join_two(common, following)
+        found = [places[here] for places in found] + [there]
+        common = common[here]
+    return found
+
+
+def _join_two(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of equal rows. Sorting looks at the upper bits of the first halves only; what agrees there is compared
+    as a whole, and where rows of ``one`` agree there among themselves, those few are joined by hand."""
+    bits = max(1, len(one), len(other)).bit_length()
+    keys, first = sorted_with_places(one[:, 0], bits)
+    wanted, second = sorted_with_places(other[:, 0], bits)
+    at = np.minimum(np.searchsorted(keys, wanted), max(0, len(keys) - 1))
+    hit = keys[at] == wanted if len(keys) else np.zeros(len(wanted), bool)
+    here, there = first[at[hit]], second[hit]
+    same = (one[here, 0] == other[there, 0]) & (one[here, 1] == other[there, 1])
+    repeated = np.unique(keys[1:][keys[1:] == keys[:-1]])
+    if not len(repeated) or same.all():
+        return here[same], there[same]
+    ambiguous, missed = first[np.isin(keys, repeated)], there[~same]
+    more, found = _join_by_hand(one[ambiguous], other[missed])
+    return np.concatenate([here[same], ambiguous[more]]), np.concatenate([there[same], missed[found]])
+
+
+def _join_by_hand(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    known = {row.tobytes(): at for at, row in enumerate(one)}
+    pairs = [(known.get(row.tobytes(), -1), at) for at, row in enumerate(other)]
+    found = np.array([pair for pair in pairs if pair[0] >= 0], np.int64).reshape(-1, 2)
+    return found[:, 0], found[:, 1]

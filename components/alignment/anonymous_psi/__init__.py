@@ -1,0 +1,1 @@
+"""The component `alignment/anonymous_psi`: anonymous alignment of two or more parties' tables."""

@@ -1,0 +1,1 @@
+"""How many people two parties have in common, told with noise: enough to decide whether to start."""
