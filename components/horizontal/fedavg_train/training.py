@@ -201,8 +201,8 @@ class FedAvgTraining:
     def _charge(self, number: int) -> None:
         """Write down at every client what the rounds up to the next checkpoint cost, before noise is drawn for them.
 
-        Evaluating a budget takes about a second, so rounds are charged together. After a crash the rounds since the last
-        checkpoint are repeated, and charged again: their first noise may have left already.
+        Evaluating a budget takes about a second, so rounds are charged together. After a crash the rounds since the
+        last checkpoint are repeated, and charged again: their first noise may have left already.
         """
         if number < self._licensed or not self._budgets:
             return
@@ -222,11 +222,15 @@ class FedAvgTraining:
         """Each update as whole numbers, on this round's coordinates."""
         settings, noise, seed = self._settings, self._noise(number), bytes.fromhex(self.standing.seed)
 
-        def make(update: np.ndarray, held: Replica) -> np.ndarray:
+        def make(update: np.ndarray, held: Replica, licence: Any) -> np.ndarray:
+            del licence
             self.noised += settings.privacy.unit == "client"
             return encode(settings, update, noise, copies.mask_at(held, settings, seed, number))
 
-        return {party: run_on(party, make, self._pending[party].update, self._copies[party]) for party in arriving}
+        return {
+            party: run_on(party, make, self._pending[party].update, self._copies[party], self._licences.get(party))
+            for party in arriving
+        }
 
     def _facts(self, arriving: list[str]) -> dict[str, float]:
         """What the clients say of their round: under DP nothing but what the noised update says."""
