@@ -70,10 +70,13 @@ def _draw(name: str, rows: int, seed: int, shift: float) -> tuple[pd.DataFrame, 
 
 def _shape(standard: np.ndarray, law: str, a: float, b: float) -> np.ndarray:
     """A standard normal column with its marginal law; larger stays larger."""
+    found: np.ndarray
     if law == "lognormal":
-        return np.round(np.exp(a + b * standard), 2)
-    if law == "count":
-        return np.maximum(0, np.round(a + np.sqrt(a) * standard)).astype(np.int64)
-    if law == "flag":
-        return (standard > NormalDist().inv_cdf(1 - a)).astype(np.int64)
-    return np.round(1 / (1 + np.exp(-(np.log(a / (1 - a)) + standard))), 3)
+        found = np.round(np.exp(a + b * standard), 2)
+    elif law == "count":
+        found = np.maximum(0, np.round(a + np.sqrt(a) * standard)).astype(np.int64)
+    elif law == "flag":
+        found = (standard > NormalDist().inv_cdf(1 - a)).astype(np.int64)
+    else:
+        found = np.round(1 / (1 + np.exp(-(np.log(a / (1 - a)) + standard))), 3)
+    return found
