@@ -73,7 +73,7 @@ class FedAvgTrainClaims(Claims):
         if judge:
             note = "no noise is added to it"
             lines.append(Disclosure((ALL,), "the model's loss and AUC on the reference rows", judge, note, "metric"))
-        said = "row counts; which updates were shortened to the norm bound"
+        said = "row counts"
         return [*lines, Disclosure((ALL,), said, clients, kind="row_count")]
 
     def protections(self, node: NodeView) -> list[Protection]:

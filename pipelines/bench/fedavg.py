@@ -52,7 +52,14 @@ def run(rows: int | None = None, repeats: int = 3, seeds: int = 10, count: int =
 def quality(folder: Path, repeats: int, epochs: int = 30) -> list[Result]:
     """AUC and accuracy on default_credit. Settings were chosen on a fifth of the banks' rows, not on the test rows."""
     from veilflow.components.horizontal.fedavg.budget import multipliers, spent
-    from veilflow.components.horizontal.fedavg.settings import Compress, LocalSettings, ModelSpec, Privacy, Settings
+    from veilflow.components.horizontal.fedavg.settings import (
+        Compress,
+        LocalSettings,
+        ModelSpec,
+        Privacy,
+        Server,
+        Settings,
+    )
     from veilflow.pipelines.bench.fedavg_data import credit
     from veilflow.pipelines.bench.fedavg_local import Federation
 
@@ -63,10 +70,14 @@ def quality(folder: Path, repeats: int, epochs: int = 30) -> list[Result]:
     plain = Settings(epochs, LocalSettings(epochs=3, batch=256, rate=0.3), Privacy("none"))
     alone = replace(plain, local=LocalSettings(batch=256, rate=0.3))
     guarded = replace(
-        plain, local=LocalSettings(batch=1024, rate=3.0), privacy=Privacy("record", clip=2.0, epsilon=8.0, delta=1e-5)
+        plain,
+        rounds=50,
+        server=Server(average=0.1),
+        local=LocalSettings(epochs=4, batch=4096, rate=4.0),
+        privacy=Privacy("record", clip=2.0, epsilon=8.0, delta=1e-5),
     )
     noises = multipliers(guarded, sizes)
-    cost = max(spent(guarded, sizes, noises, epochs).values())
+    cost = max(spent(guarded, sizes, noises, guarded.rounds).values())
     trials: list[tuple[str, Settings, Any, list[float]]] = [
         (_CENTRAL, alone, joined, []),
         (_PLAIN, plain, banks, []),
@@ -79,7 +90,7 @@ def quality(folder: Path, repeats: int, epochs: int = 30) -> list[Result]:
         found = []
         for _ in range(repeats):
             federation = Federation(spec, settings, data, noise)
-            for number in range(epochs):
+            for number in range(settings.rounds):
                 federation.round(number)
             found.append(federation.quality(test))
         for metric in ("auc", "accuracy"):

@@ -80,7 +80,7 @@ class Federation:
 
     def quality(self, rows: Data) -> Quality:
         """The global model on ``rows``."""
-        return quality(follow(self._judge, self.copy.params), rows)
+        return quality(follow(self._judge, self.copy.served), rows)
 
 
 def quality(client: Client, rows: Data) -> Quality:

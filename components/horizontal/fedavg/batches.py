@@ -49,17 +49,36 @@ def shuffled(rows: int, batch: int, epochs: int, stream: SecretStream) -> Batche
 def poisson(rows: int, batch: int, epochs: int, stream: SecretStream) -> Batches:
     """Each step takes each row with probability ``batch / rows``, independently: what the accountant assumes.
 
-    No batch is cut: the width is that of the largest one drawn, rounded up to a multiple of 32.
+    No batch is cut: the width is that of the largest one drawn, rounded up to a multiple of 32. The coins of all steps
+    are one long sequence of which only the heads are found, by the geometric gaps between them: time grows with the
+    rows that are taken, not with rows times steps.
     """
     rate = sampling_rate(rows, batch)
     steps = steps_per_round(rows, min(batch, rows), epochs)
-    drawn = [np.flatnonzero(stream.uniform(rows) <= rate) for _ in range(steps)]
-    width = _PAD * math.ceil(max(1, *map(len, drawn)) / _PAD)
+    heads = _heads(rows * steps, rate, stream)
+    step, row = heads // rows, heads % rows
+    counts = np.bincount(step, minlength=steps)
+    width = _PAD * math.ceil(max(1, int(counts.max())) / _PAD)
+    place = np.arange(len(heads)) - np.repeat(np.cumsum(counts) - counts, counts)
     index, weight = np.zeros((steps, width), np.int32), np.zeros((steps, width), np.float32)
-    for step, chosen in enumerate(drawn):
-        index[step, : len(chosen)] = chosen
-        weight[step, : len(chosen)] = 1.0
+    index[step, place] = row
+    weight[step, place] = 1.0
     return Batches(index, weight, rate * rows)
+
+
+def _heads(coins: int, rate: float, stream: SecretStream) -> np.ndarray:
+    """Positions of the heads among ``coins`` throws that each show heads with probability ``rate``; sorted int64."""
+    if rate >= 1:
+        return np.arange(coins)
+    found, last = [], -1
+    while last < coins:
+        expected = (coins - last) * rate
+        tails = np.floor(np.log(stream.uniform(int(expected + 4 * math.sqrt(expected) + 16))) / math.log1p(-rate))
+        found.append(last + np.cumsum(1 + np.minimum(tails, coins).astype(np.int64)))
+        last = int(found[-1][-1])
+    positions = np.concatenate(found)
+    heads: np.ndarray = positions[positions < coins]
+    return heads
 
 
 def sampling_rate(rows: int, batch: int) -> float:

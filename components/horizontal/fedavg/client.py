@@ -76,10 +76,9 @@ def learn(client: Client, vector: np.ndarray, noise: float, tally: Tally) -> tup
         client.spec, settings.local, started.params, started.stats, client.data, batches, clip, draws
     )
     done = replace(client, params=params, stats=stats)
-    update, shortened = shorten(common(done) - vector, settings.guard.update_norm)
-    facts: dict[str, Any] = {"shortened": shortened}
+    update, _ = shorten(common(done) - vector, settings.guard.update_norm)
     # A mean loss over private rows is not covered by any noise.
-    return done, update, facts if settings.privacy.unit != "none" else {**facts, "loss": loss}
+    return done, update, {} if settings.privacy.unit != "none" else {"loss": loss}
 
 
 def encode(settings: Settings, update: np.ndarray, noise: float, mask: np.ndarray | None) -> np.ndarray:

@@ -117,7 +117,7 @@ def network(spec: ModelSpec) -> Network:
     def apply(params: Params, stats: Params, x: Array) -> Array:
         return _logits(module.apply(variables(params, stats), x))
 
-    return Network(init, train, apply)
+    return Network(init, train, jax.jit(apply))
 
 
 def _module(spec: ModelSpec) -> nn.Module:

@@ -14,10 +14,12 @@ from veilflow.components.horizontal.fedavg.settings import Settings
 
 @dataclass(frozen=True)
 class Replica:
-    """The server's state, and the last noised mean update (dense, zeros before the first round)."""
+    """The server's state, the last noised mean update (dense, zeros before the first round), and the model to keep."""
 
     state: server.ServerState
     last: np.ndarray
+    served: np.ndarray
+    """What is judged, stored and used: the parameters, or their running mean over rounds (`Server.average`)."""
 
     @property
     def params(self) -> np.ndarray:
@@ -27,7 +29,7 @@ class Replica:
 
 def replica(params: np.ndarray) -> Replica:
     """Before the first round."""
-    return Replica(server.start(params), np.zeros_like(params))
+    return Replica(server.start(params), np.zeros_like(params), params)
 
 
 def mask_at(held: Replica, settings: Settings, seed: bytes, number: int) -> np.ndarray | None:
@@ -41,7 +43,11 @@ def advance(
     """The replica after round ``number`` with the sum ``total``, and the L2 norm of the mean update."""
     size = held.params.size
     mean = decode(total, release_of(settings, size, noise), mask_at(held, settings, seed, number), size, weight)
-    return Replica(server.step(held.state, mean, settings.server), mean), float(np.linalg.norm(mean))
+    state, share = server.step(held.state, mean, settings.server), settings.server.average
+    # In early rounds a plain mean: the first model of all should not count for long.
+    share = max(share, 1 / (number + 1)) if share else 1.0
+    served = (share * state.params + (1 - share) * held.served).astype(np.float32)
+    return Replica(state, mean, served), float(np.linalg.norm(mean))
 
 
 Arrays = dict[str, np.ndarray]
@@ -49,9 +55,10 @@ Arrays = dict[str, np.ndarray]
 
 def to_arrays(held: Replica) -> Arrays:
     """For a checkpoint."""
-    return {**vars(held.state), "last": held.last}
+    return {**vars(held.state), "last": held.last, "served": held.served}
 
 
 def from_arrays(arrays: Arrays) -> Replica:
     """The inverse of `to_arrays`."""
-    return Replica(server.ServerState(arrays["params"], arrays["first"], arrays["second"]), arrays["last"])
+    state = server.ServerState(arrays["params"], arrays["first"], arrays["second"])
+    return Replica(state, arrays["last"], arrays["served"])

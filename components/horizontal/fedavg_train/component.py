@@ -83,6 +83,11 @@ class ServerSide:
         choices=list(SERVER_OPTIMISERS),
     )
     learning_rate: float = Field.attr(desc="1 is plain FedAvg.", default=1.0, bound_limit=Interval.open(0, 100))
+    average: float = Field.attr(
+        desc="Keep a running mean of the models with this share of the newest; 0: the newest alone. Takes noise out.",
+        default=0.0,
+        bound_limit=Interval.closed(0, 1),
+    )
 
 
 @dataclass
@@ -277,11 +282,11 @@ class FedAvgTrain(Component):
         settings.check(spec, clients, reference is not None)
         coordinator = choose_coordinator(ctx, self.coordinator, clients)
         rows = row_counts(data)
+        judge, judged = "", None
         if reference is not None:
             agree([sources[0] if sources[0].party != reference.party else sources[1], reference],
                   columns.categories)  # fmt: skip
-        judged = load(reference, columns, rules_at(rules, reference.party)) if reference is not None else None
-        judge = reference.party if reference is not None else ""
+            judge, judged = reference.party, load(reference, columns, rules_at(rules, reference.party))
         cast = Cast(clients, coordinator, judge, data, judged, rows, shape)
         facts = Facts(spec, columns, shape, settings.to_json(), len(rules), "")
         digests = {party: run_on(party, data_digest, pair) for party, pair in data.items()}
@@ -343,7 +348,7 @@ class FedAvgTrain(Component):
                 _decimal(weigh.largest),
                 _decimal(weigh.memory),
             ),
-            server=Server(self.server.optimiser, _decimal(self.server.learning_rate)),
+            server=Server(self.server.optimiser, _decimal(self.server.learning_rate), _decimal(self.server.average)),
             guard=Guard(
                 _decimal(guard.update_norm), int(guard.bits), _decimal(guard.least_cosine), _decimal(guard.veto)
             ),

@@ -2,7 +2,7 @@
 
 Sent  the first global model and every round's sum, from the coordinator to everybody who holds the model; each client's
       update into the secure sum; where settings ask for it, each client's update to the party with the reference rows
-      (see `Settings.needs_individual`). Published: who takes part, whether an update was shortened, scores and weights,
+      (see `Settings.needs_individual`). Published: who takes part, scores and weights,
       figures of the round.
 """
 
@@ -121,8 +121,6 @@ class FedAvgTraining:
         self.tally = Tally()
         self.noised = 0
         """Updates that this process noised as a whole."""
-        self.shortened = 0
-        """Updates that exceeded the norm bound, in rounds so far."""
         self._clients = {party: self._start(spec, party, cast.data[party]) for party in cast.clients}
         self._judge = self._start(spec, cast.judge, cast.reference) if cast.judge else None
         self._centre = self._start(spec, cast.coordinator, None)
@@ -234,10 +232,9 @@ class FedAvgTraining:
 
     def _facts(self, arriving: list[str]) -> dict[str, float]:
         """What the clients say of their round: under DP nothing but what the noised update says."""
-        found = publish({party: self._pending[party].facts for party in arriving})
-        self.shortened += sum(bool(each["shortened"]) for each in found.values())
         if self._settings.privacy.unit != "none":
             return {}
+        found = publish({party: self._pending[party].facts for party in arriving})
         total = sum(self._cast.rows[party] for party in found)
         sums = sum(self._cast.rows[party] * each["loss"] for party, each in found.items())
         return {"train_loss": sums / total if found else 0.0}
@@ -285,7 +282,7 @@ class FedAvgTraining:
         figures: dict[str, float] = {}
         if self._judge is not None:
             judge, standing = self._cast.judge, self.standing
-            figures = publish(run_on(judge, judging.figures, self._seeing(), self._params(judge)))
+            figures = publish(run_on(judge, judging.figures, self._seeing(), self._served(judge)))
             veto = self._settings.guard.veto
             if veto and figures["valid_loss"] > standing.best_loss + veto:
                 self._copies = before
@@ -313,8 +310,8 @@ class FedAvgTraining:
 
         return run_on(party, start, data)
 
-    def _params(self, party: str) -> Any:
-        return run_on(party, lambda held: held.params, self._copies[party])
+    def _served(self, party: str) -> Any:
+        return run_on(party, lambda held: held.served, self._copies[party])
 
     def _seeing(self) -> Any:
         """The judge, with the local layers of the client at the same party where there is one."""
@@ -349,7 +346,7 @@ class FedAvgTraining:
         for party in self._cast.holders:
             own = self._clients.get(party) or (self._judge if party == self._cast.judge else self._centre)
             found[party] = run_on(
-                party, lambda client, vector: client_part(follow(client, vector)), own, self._params(party)
+                party, lambda client, vector: client_part(follow(client, vector)), own, self._served(party)
             )
         return found
 

@@ -80,7 +80,7 @@ TYPES = {"x": "float64", "y": "int64", "city": "str"}
 def test_clients_with_the_same_columns_agree_and_text_needs_its_categories():
     features = {"a": ["x", "city"], "b": ["x", "city"]}
     labels = {"a": ["z"], "b": ["z"]}
-    types = {party: TYPES for party in "ab"}
+    types = dict.fromkeys("ab", TYPES)
     found = common_columns(features, labels, types, parse_categories(["city:north|south|west"]))
     assert (found.width, found.label) == (4, "z")
     with pytest.raises(ComponentError, match=r"city hold\(s\) text: agree on the values"):

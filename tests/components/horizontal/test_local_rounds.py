@@ -127,6 +127,12 @@ def test_poisson_batches_take_each_row_with_the_accountants_probability():
     assert len(found.index) == 200
     assert abs(sizes.mean() - 100) < 6 * np.sqrt(75 / 200)
     assert 4 < sizes.std() < 14, "fixed-size batches are not what is accounted for"
+    taken = np.bincount(found.index.ravel(), found.weight.ravel(), minlength=400)
+    assert abs(taken.std() - np.sqrt(200 * 0.25 * 0.75)) < 1.5, "rows do not fall alike"
+    assert abs(taken[0] - 50) < 6 * np.sqrt(37.5)
+    assert abs(taken[-1] - 50) < 6 * np.sqrt(37.5)
+    whole = poisson(40, 40, 2, SecretStream())
+    assert (whole.weight.sum(axis=1) == 40).all()
 
 
 def test_batch_norm_statistics_move_and_its_parameters_stay_at_the_client():

@@ -33,6 +33,21 @@ from veilflow.components.horizontal.fedavg.settings import (
     parse_slow,
 )
 
+
+def test_the_model_that_is_kept_may_be_a_running_mean_that_does_not_change_training():
+    found = {}
+    for average in (0.0, 0.5):
+        settings = replace(BARE, server=Server(average=average))
+        held, models = replica(np.zeros(3, np.float32)), []
+        for number in range(3):
+            held, _ = advance(held, settings, b"s", number, 0.0, np.full(3, 1000 * (number + 1)), 1)
+            models.append(held.params[0])
+        found[average] = models
+        wanted = models[-1] if not average else (models[2] + (models[1] + models[0]) / 2) / 2
+        assert held.served[0] == pytest.approx(wanted, rel=1e-5)
+    assert found[0.0] == found[0.5]
+
+
 BARE = Settings(3, privacy=Privacy("none"), guard=Guard(update_norm=5.0, bits=16))
 
 
@@ -92,6 +107,7 @@ def test_replicas_apply_the_public_sum_alike_and_survive_a_checkpoint():
         assert both[0][1] == pytest.approx(0.1 * np.sqrt(15), rel=0.01)
         held = [both[0][0], from_arrays(to_arrays(both[1][0]))]
     np.testing.assert_array_equal(held[0].params, held[1].params)
+    np.testing.assert_array_equal(held[0].served, held[0].params)
     assert (held[0].params > start).mean() > 0.5
 
 
