@@ -47,7 +47,7 @@ GENERATORS: Mapping[str, tuple[tuple[str, ...], Mapping[str, Option]]] = {
         },
     ),
     "three_banks": (
-        ("bank_1", "bank_2", "bank_3", "test"),
+        ("bank_1", "bank_2", "bank_3", "test", "agreed"),
         {
             "rows": _ROWS,
             "seed": _SEED,

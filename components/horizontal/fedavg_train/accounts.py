@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from veilflow.components.devices.events import receipt
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.errors import ComponentError
@@ -73,3 +75,8 @@ def write_receipts(
     receipt(ctx, "clip", bound=settings.privacy.clip, norm="L2, per row", rounds=tally.steps)
     if tally.drew(1.0, 1):
         receipt(ctx, "noise", unit="record", distribution="Gaussian", multiplier=min(noises), drawn_here=tally.values)
+
+
+def decimal(value: float) -> float:
+    """The number the user wrote: attributes travel as 32-bit floats, which make 0.3 a little more than 0.3."""
+    return float(str(np.float32(value)))

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from secretflow.component.core import Component, Context, DistDataType, Field, Input, Interval, Output, VTable, register
 
 from veilflow.components.data.columns import parse_categories
@@ -44,7 +43,12 @@ from veilflow.components.horizontal.fedavg.settings import (
     Weighting,
     parse_slow,
 )
-from veilflow.components.horizontal.fedavg_train.accounts import choose_coordinator, open_budgets, write_receipts
+from veilflow.components.horizontal.fedavg_train.accounts import (
+    choose_coordinator,
+    decimal,
+    open_budgets,
+    write_receipts,
+)
 from veilflow.components.horizontal.fedavg_train.loop import train
 from veilflow.components.horizontal.fedavg_train.report import write_report
 from veilflow.components.horizontal.fedavg_train.sources import Source, agree, load, merger, row_counts, rules_at
@@ -284,8 +288,7 @@ class FedAvgTrain(Component):
         rows = row_counts(data)
         judge, judged = "", None
         if reference is not None:
-            agree([sources[0] if sources[0].party != reference.party else sources[1], reference],
-                  columns.categories)  # fmt: skip
+            agree([next(s for s in sources if s.party != reference.party), reference], columns.categories)
             judge, judged = reference.party, load(reference, columns, rules_at(rules, reference.party))
         cast = Cast(clients, coordinator, judge, data, judged, rows, shape)
         facts = Facts(spec, columns, shape, settings.to_json(), len(rules), "")
@@ -324,36 +327,34 @@ class FedAvgTrain(Component):
 
     def _settings(self) -> Settings:
         protect, weigh, guard, adding = self.privacy, self.weights, self.guard, self.secure_sum
-        rate = _decimal(self.learning_rate)
+        rate = decimal(self.learning_rate)
         return Settings(
             rounds=int(self.rounds),
             local=LocalSettings(
-                int(self.local_epochs), int(self.batch_size), self.optimiser, rate, _decimal(self.proximal)
+                int(self.local_epochs), int(self.batch_size), self.optimiser, rate, decimal(self.proximal)
             ),
             privacy=Privacy(
                 protect.unit,
-                _decimal(protect.clip),
-                _decimal(protect.noise),
-                _decimal(protect.epsilon),
-                _decimal(protect.delta),
+                decimal(protect.clip),
+                decimal(protect.noise),
+                decimal(protect.epsilon),
+                decimal(protect.delta),
                 protect.schedule,
-                _decimal(protect.noise_last),
-                _decimal(protect.first_floor),
+                decimal(protect.noise_last),
+                decimal(protect.first_floor),
             ),
             weighting=Weighting(
                 weigh.by,
                 weigh.method,
                 int(weigh.every),
-                _decimal(weigh.smallest),
-                _decimal(weigh.largest),
-                _decimal(weigh.memory),
+                decimal(weigh.smallest),
+                decimal(weigh.largest),
+                decimal(weigh.memory),
             ),
-            server=Server(self.server.optimiser, _decimal(self.server.learning_rate), _decimal(self.server.average)),
-            guard=Guard(
-                _decimal(guard.update_norm), int(guard.bits), _decimal(guard.least_cosine), _decimal(guard.veto)
-            ),
-            compress=Compress(_decimal(self.compress.keep), self.compress.choose),
-            participation=_decimal(self.participation),
+            server=Server(self.server.optimiser, decimal(self.server.learning_rate), decimal(self.server.average)),
+            guard=Guard(decimal(guard.update_norm), int(guard.bits), decimal(guard.least_cosine), decimal(guard.veto)),
+            compress=Compress(decimal(self.compress.keep), self.compress.choose),
+            participation=decimal(self.participation),
             slow=parse_slow(self.slow or ()),
             max_staleness=int(self.max_staleness),
             secure_sum=SumSettings(adding.backend, adding.keeper, int(adding.key_bits), int(adding.minimum_clients)),
@@ -397,8 +398,3 @@ def read_source(ctx: Context, stored: Any) -> Source:
     features, labels = (tuple(names_of_kind(part.schema, kind)) for kind in ("feature", "label"))
     types = {name: str(kind) for name, kind in part.types.items()}
     return Source(part.party, read_frame(ctx, part), features, labels, types)
-
-
-def _decimal(value: float) -> float:
-    """The number the user wrote: attributes travel as 32-bit floats, which make 0.3 a little more than 0.3."""
-    return float(str(np.float32(value)))
