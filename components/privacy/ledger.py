@@ -23,7 +23,15 @@ from pathlib import Path
 from typing import Any
 
 from veilflow.components.errors import ComponentError
-from veilflow.components.privacy.accountant import METHODS, Charge, epsilon, filter_order, rounds_possible
+from veilflow.components.privacy.accountant import (
+    METHODS,
+    Charge,
+    epsilon,
+    filter_order,
+    hopeless,
+    rounds_possible,
+    within,
+)
 
 UNITS = {
     "record": "one record (row) is added or removed",
@@ -199,22 +207,27 @@ class Budget:
         return epsilon(charges, self.terms.delta, self.terms.method, self._order)
 
     def _within(self, charges: Sequence[Charge], limit: float) -> bool:
-        # Renyi accounting bounds the others from above and takes milliseconds; loss distributions take up to a second.
-        quick = self.terms.method == "pld" and epsilon(charges, self.terms.delta, "rdp") <= limit
-        return quick or self._epsilon(charges) <= limit
+        return within(charges, limit, self.terms.delta, self.terms.method, self._order)
+
+    def _shown(self, charges: Sequence[Charge], limit: float) -> float:
+        """Epsilon for a message about a refusal; the quick bound where the exact figure would take minutes."""
+        bound = epsilon(charges, self.terms.delta, "rdp")
+        return bound if bound > hopeless(limit) else self._epsilon(charges)
 
     def _require_left(self, what: str, charges: Sequence[Charge], before: Sequence[Charge]) -> None:
         terms = self.terms
         if terms.per_round and not self._within(charges, terms.per_round):
+            cost = self._shown(charges, terms.per_round)
             raise BudgetExceeded(
-                f"budget: '{what}' alone would cost epsilon {self._epsilon(charges):.4g}, a single round may cost "
-                f"{terms.per_round:g}. Use more noise in it."
+                f"budget: '{what}' alone would cost epsilon {cost:.4g}, a single round may cost {terms.per_round:g}. "
+                "Use more noise in it."
             )
         both = [*before, *charges]
         if not self._within(both, terms.epsilon):
+            cost = self._shown(both, terms.epsilon)
             raise BudgetExceeded(
-                f"budget: '{what}' would bring epsilon to {self._epsilon(both):.4g} at delta {terms.delta:g}, the "
-                f"limit is {terms.epsilon:g}; {self._epsilon(before):.4g} is spent. Nothing was released."
+                f"budget: '{what}' would bring epsilon to {cost:.4g} at delta {terms.delta:g}, the limit is "
+                f"{terms.epsilon:g}; {self._epsilon(before):.4g} is spent. Nothing was released."
             )
 
     def _charges(self) -> list[Charge]:

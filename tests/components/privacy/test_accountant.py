@@ -1,6 +1,7 @@
 """T1: the accountant agrees with the closed form, and order changes nothing."""
 
 import math
+import time
 
 import dp_accounting
 import numpy as np
@@ -19,6 +20,7 @@ from veilflow.components.privacy.accountant import (
     gaussian_epsilon,
     multiplier_for,
     rounds_possible,
+    within,
 )
 
 DELTA = 1e-5
@@ -60,6 +62,13 @@ def test_published_and_measured_figures_are_met() -> None:
     assert epsilon([Charge(1.0, 0.02, 500)], DELTA, "rdp") == pytest.approx(3.144, abs=2e-3)
 
 
+@pytest.mark.parametrize("z, rate, steps", [(1.0, 0.02, 500), (0.8, 0.01, 5000)])
+def test_our_coarser_loss_distributions_are_above_the_fine_ones_and_close(z, rate, steps) -> None:
+    event = dp_accounting.PoissonSampledDpEvent(rate, dp_accounting.GaussianDpEvent(z))
+    fine = PLDAccountant().compose(dp_accounting.SelfComposedDpEvent(event, steps)).get_epsilon(DELTA)
+    assert fine <= epsilon([Charge(z, rate, steps)], DELTA) <= fine + 1e-3
+
+
 def test_sampling_saves_and_a_rate_of_one_does_not() -> None:
     assert epsilon([Charge(1.0, 0.02, 50)], DELTA, "rdp") < epsilon([Charge(1.0, 0.5, 50)], DELTA, "rdp")
     assert epsilon([Charge(1.0, 0.5, 50)], DELTA, "rdp") < epsilon([Charge(1.0, 1.0, 50)], DELTA, "rdp")
@@ -90,6 +99,19 @@ def test_the_multiplier_for_a_budget_is_the_smallest_that_fits() -> None:
         z = multiplier_for(4.0, DELTA, 5, rate, 20, method)
         assert epsilon([Charge(z, rate, 100)], DELTA, method) <= 4.0
         assert epsilon([Charge(z * 0.975, rate, 100)], DELTA, method) > 4.0
+
+
+def test_an_impossible_budget_is_refused_in_seconds_not_minutes() -> None:
+    started = time.monotonic()
+    assert not within([Charge(0.05, 0.02, 100)], 8.0, DELTA), "its loss distribution takes a minute and a half"
+    assert rounds_possible(lambda round: [Charge(0.2, 0.02, 200)], 4.0, DELTA) == 0
+    assert time.monotonic() - started < 20
+
+
+def test_the_quick_bound_never_lets_too_much_through() -> None:
+    for steps in (100, 300, 450, 500, 600):
+        charges = [Charge(1.0, 0.02, steps)]
+        assert within(charges, 2.7, DELTA) == (epsilon(charges, DELTA) <= 2.7)
 
 
 @pytest.mark.parametrize(
