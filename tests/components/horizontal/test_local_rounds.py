@@ -7,12 +7,14 @@ import pytest
 
 from veilflow.components.horizontal.fedavg import server
 from veilflow.components.horizontal.fedavg.batches import Batches, poisson, shuffled, steps_per_round
+from veilflow.components.horizontal.fedavg.client import common, learn, make_client
 from veilflow.components.horizontal.fedavg.clipped import clipped_sum
 from veilflow.components.horizontal.fedavg.layout import flatten, layout_of, unflatten
 from veilflow.components.horizontal.fedavg.local import train_round
 from veilflow.components.horizontal.fedavg.networks import network, row_loss
 from veilflow.components.horizontal.fedavg.randomness import SecretStream
-from veilflow.components.horizontal.fedavg.settings import LocalSettings, ModelSpec, Server
+from veilflow.components.horizontal.fedavg.settings import LocalSettings, ModelSpec, Privacy, Server, Settings
+from veilflow.components.vertical.split.tally import Tally
 
 MLP = ModelSpec("mlp", (6, 4), "tanh")
 
@@ -186,3 +188,17 @@ def test_secret_normals_have_the_right_scale_and_tails_and_never_repeat():
     assert abs((np.abs(one) > 4).mean() - 0.0455) < 0.004
     assert abs(np.corrcoef(one, other)[0, 1]) < 0.02
     assert abs(np.corrcoef(one[:-1], one[1:])[0, 1]) < 0.02
+
+
+def test_noise_covers_layers_that_stay_at_the_client_too():
+    """They steer the gradients of those that leave: un-noised, they would carry rows into them."""
+    spec = ModelSpec("mlp", (6, 4), "tanh", keep_local=("Dense_2",))
+    settings = Settings(1, LocalSettings(batch=10), Privacy("record", clip=0.5))
+    client = make_client(spec, settings, rows(40), (5,), np.random.default_rng(0))
+    tally = Tally()
+    done, update, facts = learn(client, common(client), 2.0, tally)
+    assert tally.values == 4 * layout_of(client.params).size
+    assert tally.drew(1.0, 1)
+    assert update.shape == (client.layout.size,) != (layout_of(client.params).size,)
+    assert facts == {}, "no loss on private rows leaves under DP"
+    assert not np.array_equal(done.params["Dense_2/kernel"], client.params["Dense_2/kernel"])
