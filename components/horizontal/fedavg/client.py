@@ -93,9 +93,8 @@ def draw_batches(data: Data, settings: Settings, stream: SecretStream) -> Batche
 
 
 def _noise(client: Client, batches: Batches, deviation: float, tally: Tally, stream: SecretStream) -> np.ndarray:
-    size = layout_of(
-        client.params
-    ).size  # layers that stay here steer the others' later gradients: noise on all of them
+    # Layers that stay here steer the others' later gradients: noise on all of them.
+    size = layout_of(client.params).size
     drawn = stream.normal((len(batches.index), size), deviation)
     tally.released(int(batches.weight.sum(axis=1).max(initial=0)))
     tally.fed([drawn / deviation])
