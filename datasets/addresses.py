@@ -47,12 +47,20 @@ GENERATORS: Mapping[str, tuple[tuple[str, ...], Mapping[str, Option]]] = {
         },
     ),
     "three_banks": (
-        ("bank_1", "bank_2", "bank_3", "test"),
+        ("bank_1", "bank_2", "bank_3", "test", "agreed"),
         {
             "rows": _ROWS,
             "seed": _SEED,
             "features": Option(28, 1, 512, "number of features"),
             "shift": Option(0.0, 0.0, 2.0, "how far the banks' feature means lie apart, in standard deviations"),
+        },
+    ),
+    "retail_stores": (
+        ("store_1", "store_2", "store_3", "test"),
+        {
+            "rows": _ROWS,
+            "seed": _SEED,
+            "shift": Option(0.3, 0.0, 2.0, "how far the stores' customers differ, in standard deviations"),
         },
     ),
 }

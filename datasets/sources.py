@@ -9,7 +9,7 @@ import pandas as pd
 from veilflow.datasets.addresses import Address, parse_address
 from veilflow.datasets.errors import SourceError
 from veilflow.datasets.files import read_csv, read_images, read_parquet
-from veilflow.datasets.generators import hospital_insurer, three_banks
+from veilflow.datasets.generators import hospital_insurer, retail_stores, three_banks
 from veilflow.datasets.places import locate
 from veilflow.datasets.samples import breast_cancer
 
@@ -17,6 +17,7 @@ _SAMPLES: Mapping[str, Callable[[str], pd.DataFrame]] = {"breast_cancer": breast
 _GENERATORS: Mapping[str, Callable[..., pd.DataFrame]] = {
     "hospital_insurer": hospital_insurer.part,
     "three_banks": three_banks.part,
+    "retail_stores": retail_stores.part,
 }
 
 

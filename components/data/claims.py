@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from veilflow.components.claims import ALL, PUBLISHED, Artifact, Claims, Disclosure, NodeView, Protection, Send
 from veilflow.components.data.clean.spec import MISSING, OUTLIERS, CleanSpec, vertical_problem
+from veilflow.components.data.federated_stats.claims import FederatedStatsClaims
+from veilflow.components.data.images.claims import ReadImagesClaims
 from veilflow.components.data.k_anonymity.spec import AnonymitySpec
 from veilflow.components.data.names import parse_pairs
 from veilflow.components.data.read.spec import KEEP_LABEL, TYPES, ReadSpec
@@ -206,7 +208,8 @@ class ApplyRulesClaims(_TableClaims):
         source = node.one("data")
         if source is None or not source.parties:
             return []
-        owners = {party for rule in node.inputs.get("rules", ()) for party in rule.parties}
+        own = (rule for rule in node.inputs.get("rules", ()) if rule.kind != "common rule")
+        owners = {party for rule in own for party in rule.parties}
         strangers = [party for party in node.parties if party in owners - set(source.parties)]
         if not strangers:
             return []
@@ -220,4 +223,6 @@ CLAIMS: dict[str, Claims] = {
     "data/train_test_split": SplitClaims(),
     "data/k_anonymize": KAnonymizeClaims(),
     "data/apply_rules": ApplyRulesClaims(),
+    "data/federated_stats": FederatedStatsClaims(),
+    "data/read_images": ReadImagesClaims(),
 }

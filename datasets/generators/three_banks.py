@@ -12,15 +12,16 @@ import pandas as pd
 from veilflow.datasets.generators.bayes import bayes_auc
 
 BIAS = -1.5
-_PARTS = ("bank_1", "bank_2", "bank_3", "test")
+_PARTS = ("bank_1", "bank_2", "bank_3", "test", "agreed")
+_COMMON = ("test", "agreed")
 _FACTORS = 4
 
 
 def part(name: str, rows: int = 1000, seed: int = 0, features: int = 28, shift: float = 0.0) -> pd.DataFrame:
-    """The rows of one bank, or of the common ``test`` set (drawn from all three).
+    """The rows of one bank, or of the common sets ``test`` and ``agreed`` (drawn from all three).
 
     Args:
-        name: ``bank_1``, ``bank_2``, ``bank_3`` or ``test``.
+        name: ``bank_1``, ``bank_2``, ``bank_3``, ``test`` or ``agreed``.
         rows: customers in this part.
         features: number of features.
         shift: distance of the banks' feature means, in standard deviations.
@@ -58,6 +59,6 @@ def _draw(
     x = rng.standard_normal((rows, features), dtype=np.float32)
     x += rng.standard_normal((rows, _FACTORS), dtype=np.float32) @ loading
     x /= np.sqrt(1 + (loading**2).sum(axis=0))
-    x += centres[rng.integers(0, 3, rows)] if name == "test" else centres[_PARTS.index(name)]
+    x += centres[rng.integers(0, 3, rows)] if name in _COMMON else centres[_PARTS.index(name)]
     logit = BIAS + x @ weights(seed, features).astype(np.float32)
     return x, 1.0 / (1.0 + np.exp(-logit.astype(np.float64))), rng

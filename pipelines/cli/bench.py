@@ -13,6 +13,7 @@ BENCHES = {
     "overhead": "ten empty steps, three parties, from a cold start",
     "secagg": "secure sums: masks, packed HE, SPU against the sum in the clear, and HEU unpacked",
     "split": "split learning against centralised JAX training",
+    "fedavg": "federated averaging: quality, weights, seconds and bytes per round",
     "secret_train": "logistic regression inside the SPU against SecretFlow's own trainers",
     "wire": "TLS, signatures and egress check against the bare link",
 }

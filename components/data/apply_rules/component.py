@@ -42,9 +42,11 @@ class ApplyRules(Component):
         source = VTable.from_distdata(self.data)
         rules: dict[str, list[PYUObject]] = {party: [] for party in source.parties}
         for stored in self.rules:
-            _, parts = read_object(ctx, stored, stored.type)
+            public, parts = read_object(ctx, stored, stored.type)
             strangers = [party for party in parts if party not in rules]
-            if strangers:
+            if strangers and public.get("common"):  # of data/federated_stats: the same at every party
+                parts = {party: part for party, part in parts.items() if party in rules}
+            elif strangers:
                 raise ComponentError(
                     f"a rule belongs to {listed(strangers)}, but the table is held by {listed(source.parties)}."
                 )

@@ -51,7 +51,9 @@ def sends(settings: SumSettings, clients: Sequence[str], coordinator: str) -> li
 def discloses(settings: SumSettings, clients: Sequence[str], coordinator: str) -> list[Disclosure]:
     """The lines of the disclosure table; what the vectors are is for the step itself to say."""
     about, centre = tuple(clients), (coordinator,)
-    everyone = Disclosure(("*",), "which clients took part in each round, and the vector's length", about, kind="other")
+    everyone = Disclosure(
+        ("*",), "which clients took part in each round, and the vector's length", about, kind="schema"
+    )
     if settings.backend == PLAIN:
         note = "a baseline without protection; production refuses it"
         return [everyone, Disclosure(centre, "EACH CLIENT'S vector, every round", about, note, "gradient_sum")]

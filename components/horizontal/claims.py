@@ -1,0 +1,213 @@
+"""Claims of the `horizontal` components."""
+
+from collections.abc import Sequence
+
+from veilflow.components.claims import ALL, PUBLISHED, Artifact, Claims, Disclosure, NodeView, Protection, Send
+from veilflow.components.data.clients import clients_of, coordinator_of, strings, sum_problems, sum_settings
+from veilflow.components.data.columns import parse_categories
+from veilflow.components.errors import ComponentError
+from veilflow.components.horizontal.fedavg.settings import (
+    Compress,
+    Guard,
+    ModelSpec,
+    Privacy,
+    Settings,
+    Weighting,
+    parse_slow,
+)
+from veilflow.components.privacy.secagg import declare
+from veilflow.components.privacy.secagg.settings import SPU
+
+GLOBAL, SUM, SCORED = "global model", "public sum", "scored update"
+_LARGE = 1 << 30
+
+
+class FedAvgTrainClaims(Claims):
+    """Who computes, and what leaves a client."""
+
+    def takes_part(self, node: NodeView) -> tuple[str, ...]:
+        if sum_settings(node).backend == SPU:
+            return node.parties
+        working = {*clients_of(node), coordinator_of(node), *_judge(node)}
+        return tuple(party for party in node.parties if party in working)
+
+    def outputs(self, node: NodeView) -> dict[str, Artifact]:
+        working = {*clients_of(node), coordinator_of(node), *_judge(node)}
+        return {
+            "model": Artifact("model", tuple(p for p in node.parties if p in working)),
+            "report": Artifact("report"),
+        }
+
+    def sends(self, node: NodeView) -> list[Send]:
+        clients, coordinator, judge = clients_of(node) or (ALL,), coordinator_of(node), _judge(node)
+        to = tuple(dict.fromkeys([*clients, *judge]))
+        found = [
+            Send("published", clients, kind="bytes", max_bytes=64),
+            Send("published", max_items=1 << 16),
+            Send(GLOBAL, (coordinator,), to, "array", "float32", ("parameters",), max_bytes=_LARGE, times=1),
+            *(_vector(SUM, (coordinator,), to, dtype, "rounds") for dtype in ("int32", "int64")),
+            *declare.sends(sum_settings(node), clients, coordinator),
+        ]
+        if judge and _settings(node).needs_individual:
+            found.append(_vector(SCORED, clients, judge, "int64", "rounds"))
+        return found
+
+    def discloses(self, node: NodeView) -> list[Disclosure]:
+        clients, settings, judge = clients_of(node), _settings(node), _judge(node)
+        coordinator = coordinator_of(node)
+        holders = tuple(dict.fromkeys([*clients, coordinator, *judge]))
+        guarded = _protected(settings)
+        lines = [
+            *declare.discloses(settings.secure_sum, clients, coordinator),
+            Disclosure(holders, "the sum of the updates and the global model, every round", clients, guarded, "model"),
+        ]
+        if judge and settings.needs_individual:
+            what = "EACH CLIENT'S update, in rounds where updates are judged"
+            lines.append(Disclosure(judge, what, clients, guarded, "gradient_sum"))
+        if settings.weighting.by == "contribution":
+            what = "each client's score and weight"
+            lines.append(Disclosure((ALL,), what, clients, "read off the reference rows", "metric"))
+        if settings.privacy.unit == "none":
+            what = "each client's training loss of every round"
+            lines.append(Disclosure((ALL,), what, clients, "a mean over its rows", "metric"))
+        if judge:
+            note = "no noise is added to it"
+            lines.append(Disclosure((ALL,), "the model's loss and AUC on the reference rows", judge, note, "metric"))
+        said = "row counts"
+        return [*lines, Disclosure((ALL,), said, clients, kind="row_count")]
+
+    def protections(self, node: NodeView) -> list[Protection]:
+        settings, clients = _settings(node), clients_of(node)
+        found = [
+            Protection("update_norm", clients, {"bound": settings.guard.update_norm}),
+            *declare.protections(settings.secure_sum, clients, coordinator_of(node)),
+        ]
+        if settings.compress.keep < 1:
+            found.append(Protection("common_mask", clients, {"keep": settings.compress.keep}))
+        if settings.privacy.unit == "client":
+            found.append(Protection("noise", clients, {"unit": "client"}))
+        if settings.privacy.unit == "record":
+            at_least = settings.privacy.noise if settings.privacy.schedule == "constant" else 0.0
+            wanted = {"multiplier": at_least} if at_least and not settings.privacy.first_floor else {}
+            found.append(Protection("clip", clients, {"bound": settings.privacy.clip}))
+            found.append(Protection("noise", clients, {"unit": "record", **wanted}))
+        return found
+
+    def problems(self, node: NodeView) -> list[str]:
+        found = sum_problems(node)
+        for check in (lambda: _settings(node).check(_spec(node), clients_of(node), bool(_judge(node))),
+                      lambda: parse_categories(strings(node.params.get("categories")))):  # fmt: skip
+            try:
+                check()
+            except ComponentError as problem:
+                found.append(str(problem))
+        if _settings(node).privacy.unit != "none" and node.params.get("patience") and not _judge(node):
+            found.append("with noise no training loss is published: patience needs the reference rows 'valid'.")
+        local = strings(node.params.get("net/keep_local")) or node.params.get("net/norm") == "batch"
+        if local and _judge(node) and _judge(node)[0] not in clients_of(node):
+            found.append("layers that stay local have no common form: reference rows must lie at one of the clients.")
+        return found
+
+
+class FedAvgPredictClaims(Claims):
+    """A party scores its own rows: nothing leaves it but their number."""
+
+    def takes_part(self, node: NodeView) -> tuple[str, ...]:
+        data = node.one("data")
+        return data.parties if data is not None and data.parties else node.parties
+
+    def outputs(self, node: NodeView) -> dict[str, Artifact]:
+        data = node.one("data")
+        at = data.parties if data is not None else ()
+        return {"scores": Artifact("table", at, data.label_party if data else None), "report": Artifact("report")}
+
+    def sends(self, node: NodeView) -> list[Send]:
+        return [PUBLISHED]
+
+    def discloses(self, node: NodeView) -> list[Disclosure]:
+        data = node.one("data")
+        return [Disclosure((ALL,), "row count", data.parties if data else (), kind="row_count")]
+
+    def problems(self, node: NodeView) -> list[str]:
+        model, data = node.one("model"), node.one("data")
+        if model is None or data is None or not model.parties or set(data.parties) <= set(model.parties):
+            return []
+        return [f"the model lies at {', '.join(model.parties)}, the rows at {', '.join(data.parties)}."]
+
+
+def _judge(node: NodeView) -> tuple[str, ...]:
+    valid = node.one("valid")
+    return valid.parties[:1] if valid is not None else ()
+
+
+def _spec(node: NodeView) -> ModelSpec:
+    given = node.params
+    sizes = given.get("net/layers")
+    kind = str(given.get("net/kind", "mlp"))
+    layers = tuple(int(size) for size in sizes) if isinstance(sizes, Sequence) and not isinstance(sizes, str) else (64,)
+    return ModelSpec(
+        kind,
+        () if kind == "logistic" else layers,
+        norm=str(given.get("net/norm", "none")),
+        path=str(given.get("net/module") or ""),
+    )
+
+
+def _settings(node: NodeView) -> Settings:
+    """What of the settings can be checked, or must be told, before a run."""
+    given = node.params
+    try:
+        slow = parse_slow(strings(given.get("slow")))
+    except ComponentError:
+        slow = ()
+    return Settings(
+        rounds=int(given.get("rounds", 20)),
+        privacy=Privacy(
+            str(given.get("privacy/unit", "record")),
+            float(given.get("privacy/clip", 1.0)),
+            float(given.get("privacy/noise", 0.0)),
+            float(given.get("privacy/epsilon", 8.0)),
+            float(given.get("privacy/delta", 1e-5)),
+            str(given.get("privacy/schedule", "constant")),
+            float(given.get("privacy/noise_last", 0.0)),
+            float(given.get("privacy/first_floor", 0.0)),
+        ),
+        compress=Compress(float(given.get("compress/keep", 1.0))),
+        weighting=Weighting(
+            str(given.get("weights/by", "equal")),
+            smallest=float(given.get("weights/smallest", 0.05)),
+            largest=float(given.get("weights/largest", 0.6)),
+        ),
+        guard=Guard(
+            update_norm=float(given.get("guard/update_norm", 10.0)),
+            least_cosine=float(given.get("guard/least_cosine", -1.0)),
+            veto=float(given.get("guard/veto", 0.0)),
+        ),
+        slow=slow,
+        max_staleness=int(given.get("max_staleness", 5)),
+        secure_sum=sum_settings(node),
+    )
+
+
+def _protected(settings: Settings) -> str:
+    privacy = settings.privacy
+    if privacy.unit == "none":
+        return "NO noise: updates of many rounds can say much about single rows"
+    how = (
+        f"noise {privacy.noise:g} x clip"
+        if privacy.noise
+        else f"epsilon {privacy.epsilon:g} at delta {privacy.delta:g}"
+    )
+    if privacy.unit == "client":
+        return f"updates clipped to {settings.guard.update_norm:g} and noised as a whole: {how}, per client"
+    return f"every row's gradient clipped to {privacy.clip:g}, every local step noised: {how}, per row"
+
+
+def _vector(what: str, sender: tuple[str, ...], to: tuple[str, ...], dtype: str, times: str) -> Send:
+    return Send(what, sender, to, "array", dtype, ("coordinates",), max_bytes=_LARGE, times=times)
+
+
+CLAIMS: dict[str, Claims] = {
+    "horizontal/fedavg_train": FedAvgTrainClaims(),
+    "horizontal/fedavg_predict": FedAvgPredictClaims(),
+}

@@ -1,0 +1,61 @@
+"""From a client's rows to the arrays a model takes."""
+
+import numpy as np
+import pandas as pd
+
+from veilflow.components.data.columns import Columns
+from veilflow.components.errors import ComponentError
+from veilflow.components.vertical.split.features import binary_label, feature_matrix
+
+Data = tuple[np.ndarray, np.ndarray]
+"""``x`` float32, one row per entry of the first axis; ``y`` float32, 0 or 1."""
+
+MIN_ROWS = 2
+
+
+def table_arrays(frame: pd.DataFrame, columns: Columns, label: bool = True) -> tuple[np.ndarray, np.ndarray | None]:
+    """Inputs in the agreed order, text as 0 and 1, and the label.
+
+    Raises:
+        ComponentError: no rows, gaps, infinite or text cells, values outside the categories, one class only.
+    """
+    if len(frame) < (MIN_ROWS if label else 1):
+        raise ComponentError(f"{len(frame)} row(s): a client needs at least {MIN_ROWS} to train.")
+    parts = []
+    for name in columns.features:
+        if name in columns.categories:
+            parts.append(_one_hot(frame[name], columns.categories[name]))
+    numbers = [name for name in columns.features if name not in columns.categories]
+    if not parts:
+        x = feature_matrix(frame, numbers)
+    else:
+        matrix = feature_matrix(frame, numbers) if numbers else np.zeros((len(frame), 0), np.float32)
+        x = np.concatenate([matrix, *parts], axis=1)
+    return x, binary_label(frame, columns.label) if label else None
+
+
+def _one_hot(column: pd.Series, values: tuple[str, ...]) -> np.ndarray:
+    codes = pd.Categorical(column, categories=list(values)).codes
+    strange = int((codes < 0).sum())
+    if strange:
+        raise ComponentError(
+            f"column '{column.name}' has {strange} of {len(column)} cells that are none of its {len(values)} agreed "
+            "categories; add them to 'categories', or correct the rows."
+        )
+    found: np.ndarray = np.eye(len(values), dtype=np.float32)[codes]
+    return found
+
+
+def image_arrays(images: np.ndarray, label: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Images as float32 from 0 to 1, and their labels.
+
+    Raises:
+        ComponentError: no images, or one class only.
+    """
+    if len(images) < (MIN_ROWS if label is not None else 1):
+        raise ComponentError(f"{len(images)} image(s): a client needs at least {MIN_ROWS} to train.")
+    scale = 255.0 if images.dtype == np.uint8 else 1.0
+    x = images.astype(np.float32) / np.float32(scale)
+    if label is None:
+        return x, None
+    return x, binary_label(pd.DataFrame({"label": label.astype(np.float64)}), "label")

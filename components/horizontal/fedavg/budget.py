@@ -1,0 +1,125 @@
+"""What a training costs in privacy, planned before the first row is read and charged before anything is released.
+
+record   one row of one client; local DP-SGD with Poisson batches. Rows of different clients are different people, so
+         the total is the largest of the clients' (a person in k banks pays k times).
+client   one client's whole update per round; with a handful of clients mostly a label.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from veilflow.components.errors import ComponentError
+from veilflow.components.horizontal.fedavg.batches import sampling_rate, steps_per_round
+from veilflow.components.horizontal.fedavg.settings import Settings
+from veilflow.components.privacy.accountant import Charge, epsilon, multiplier_for
+from veilflow.components.privacy.ledger import Budget, BudgetExceeded, BudgetTerms
+from veilflow.components.privacy.schedule import Schedule, round_up
+
+ChargesOf = Callable[[int], Sequence[Charge]]
+MOST_NOISE = 200.0
+
+
+def exposure(settings: Settings, rows: int) -> tuple[float, int]:
+    """(rate, steps) of one client's round: how often it releases, each time on which share of its rows."""
+    if settings.privacy.unit == "client":
+        return 1.0, 1
+    local = settings.local
+    return sampling_rate(rows, local.batch), steps_per_round(rows, min(local.batch, rows), local.epochs)
+
+
+def multipliers(settings: Settings, rows: Mapping[str, int]) -> list[float]:
+    """The noise of every round, the same for all clients; empty without privacy.
+
+    Raises:
+        ComponentError: the budget allows no sensible noise.
+    """
+    privacy = settings.privacy
+    if privacy.unit == "none":
+        return []
+    first = privacy.noise
+    if not first:
+        first = max(_least(settings, *part) for part in _largest({exposure(settings, n) for n in rows.values()}))
+        if first > MOST_NOISE:
+            raise ComponentError(
+                f"privacy/epsilon {privacy.epsilon:g} for {settings.rounds} rounds needs noise of {first:.3g} times "
+                "the sensitivity; nothing is learned from that. Ask for fewer rounds or a larger epsilon."
+            )
+    last = max(privacy.noise_last, first)
+    return Schedule(privacy.schedule, first, last, settings.rounds, floor=privacy.first_floor).multipliers(
+        settings.rounds
+    )
+
+
+def _largest(parts: set[tuple[float, int]]) -> list[tuple[float, int]]:
+    """Exposures that no other one exceeds in both rate and steps: only these can be the costliest."""
+    return [part for part in parts if not any(o != part and o[0] >= part[0] and o[1] >= part[1] for o in parts)]
+
+
+def _least(settings: Settings, rate: float, steps: int) -> float:
+    """The smallest constant multiplier, to 0.5 %, that keeps all rounds within epsilon.
+
+    The Renyi accountant is fast and a little pessimistic: its answer bounds the exact one, which a few evaluations of
+    the slow accountant (about a second each) then find, epsilon being nearly a power of the multiplier.
+    """
+    privacy, count = settings.privacy, steps * settings.rounds
+
+    def cost(z: float) -> float:
+        return epsilon([Charge(z, rate, count)], privacy.delta)
+
+    if rate >= 1:
+        return multiplier_for(privacy.epsilon, privacy.delta, settings.rounds, rate, steps)
+    high = multiplier_for(privacy.epsilon, privacy.delta, settings.rounds, rate, steps, "rdp")
+    low = 0.8 * high
+    at_low, at_high = cost(low), cost(high)
+    for _ in range(4):
+        if at_low <= privacy.epsilon:
+            return round_up(low)
+        slope = math.log(at_low / at_high) / math.log(high / low)
+        guess = high * (at_high / privacy.epsilon) ** (1 / slope) * 1.001 if slope > 0 else (low + high) / 2
+        guess = min(max(guess, low * 1.002), high * 0.998)
+        found = cost(guess)
+        low, at_low, high, at_high = (
+            (low, at_low, guess, found) if found <= privacy.epsilon else (guess, found, high, at_high)
+        )
+        if high - low <= 0.005 * high or privacy.epsilon - at_high <= 0.005 * privacy.epsilon:
+            break
+    return round_up(high)
+
+
+def charges(settings: Settings, rows: int, noises: Sequence[float]) -> ChargesOf:
+    """Round -> what a client with ``rows`` rows is charged for it."""
+    rate, steps = exposure(settings, rows)
+    return lambda number: [Charge(noises[min(number, len(noises) - 1)], rate, steps)]
+
+
+def terms(settings: Settings) -> BudgetTerms:
+    """What the ledger counts."""
+    privacy = settings.privacy
+    return BudgetTerms(privacy.unit, privacy.delta, privacy.epsilon)
+
+
+def require_rounds(budget: Budget, of: ChargesOf, settings: Settings, done: int = 0) -> None:
+    """Refuse a training that its budget does not cover, before it begins.
+
+    Raises:
+        BudgetExceeded: with the number of rounds possible.
+    """
+    privacy, left = settings.privacy, settings.rounds - done
+    planned = [charge for number in range(done, settings.rounds) for charge in of(number)]
+    if not budget.head[0] and epsilon(planned, privacy.delta) <= privacy.epsilon:
+        return
+    budget.require_rounds(lambda number: of(number + done), left)
+
+
+def spent(settings: Settings, rows: Mapping[str, int], noises: Sequence[float], done: int) -> dict[str, float]:
+    """Epsilon of each client after ``done`` rounds, for a run without a ledger; empty without privacy."""
+    if not noises:
+        return {}
+    found = {}
+    for party, count in rows.items():
+        of = charges(settings, count, noises)
+        found[party] = epsilon([c for number in range(done) for c in of(number)], settings.privacy.delta)
+    return found
+
+
+__all__ = ["Budget", "BudgetExceeded", "charges", "multipliers", "require_rounds", "spent", "terms"]

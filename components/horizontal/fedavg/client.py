@@ -1,0 +1,124 @@
+"""A client's side of a round, as functions on its own state; nothing here knows a party."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from veilflow.components.errors import ComponentError
+from veilflow.components.horizontal.fedavg.arrays import Data
+from veilflow.components.horizontal.fedavg.batches import Batches, poisson, shuffled
+from veilflow.components.horizontal.fedavg.codec import release_of, shorten
+from veilflow.components.horizontal.fedavg.layout import Layout, flatten, layout_of, unflatten
+from veilflow.components.horizontal.fedavg.local import train_round
+from veilflow.components.horizontal.fedavg.networks import network
+from veilflow.components.horizontal.fedavg.randomness import SecretStream
+from veilflow.components.horizontal.fedavg.settings import ModelSpec, Settings
+from veilflow.components.privacy.release import protect
+from veilflow.components.vertical.split.tally import Tally
+
+Part = tuple[dict[str, Any], dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Client:
+    """What a client keeps between rounds."""
+
+    spec: ModelSpec
+    settings: Settings
+    data: Data | None
+    """None at a party that only holds the model."""
+    params: dict[str, Any]
+    stats: dict[str, Any]
+
+    @property
+    def layout(self) -> Layout:
+        """Of what leaves the client."""
+        return layout_of(self.params, self.spec.local_layers)
+
+
+def make_client(
+    spec: ModelSpec, settings: Settings, data: Data | None, shape: tuple[int, ...], rng: np.random.Generator
+) -> Client:
+    """A client with fresh parameters; `follow` replaces the common ones."""
+    params, stats = network(spec).init(shape, rng)
+    return Client(spec, settings, data, params, stats)
+
+
+def common(client: Client) -> np.ndarray:
+    """The common parameters as one vector, float32."""
+    return np.asarray(flatten(client.params, client.layout), np.float32)
+
+
+def follow(client: Client, vector: np.ndarray) -> Client:
+    """The client with the common parameters set to ``vector``."""
+    if vector.shape != (client.layout.size,):
+        raise ComponentError(f"the global model has {vector.size} parameters, the model here {client.layout.size}.")
+    return replace(client, params={**client.params, **unflatten(vector, client.layout)})
+
+
+def learn(client: Client, vector: np.ndarray, noise: float, tally: Tally) -> tuple[Client, np.ndarray, dict[str, Any]]:
+    """One round: the client after it, its update (which stays here), and what may be said of it.
+
+    Args:
+        vector: the global model.
+        noise: multiplier of this round's DP-SGD; used where ``privacy.unit`` is ``record``.
+        tally: counts what really happened; stays here.
+    """
+    assert client.data is not None, "only clients with rows work"
+    started, settings = follow(client, vector), client.settings
+    stream, guarded = SecretStream(), settings.privacy.unit == "record"
+    batches = draw_batches(client.data, settings, stream)
+    clip = settings.privacy.clip if guarded else 0.0
+    draws = _noise(started, batches, clip * noise, tally, stream) if guarded else None
+    params, stats, loss = train_round(
+        client.spec, settings.local, started.params, started.stats, client.data, batches, clip, draws
+    )
+    done = replace(client, params=params, stats=stats)
+    update, _ = shorten(common(done) - vector, settings.guard.update_norm)
+    # A mean loss over private rows is not covered by any noise.
+    return done, update, {} if settings.privacy.unit != "none" else {"loss": loss}
+
+
+def encode(settings: Settings, update: np.ndarray, noise: float, mask: np.ndarray | None) -> np.ndarray:
+    """The update as whole numbers for the secure sum: masked, rounded, and noised where the unit is ``client``."""
+    return protect(update, release_of(settings, update.size, noise), mask)
+
+
+def draw_batches(data: Data, settings: Settings, stream: SecretStream) -> Batches:
+    """Poisson batches under DP, shuffled passes otherwise."""
+    draw = poisson if settings.privacy.unit == "record" else shuffled
+    return draw(len(data[1]), settings.local.batch, settings.local.epochs, stream)
+
+
+def _noise(client: Client, batches: Batches, deviation: float, tally: Tally, stream: SecretStream) -> np.ndarray:
+    # Layers that stay here steer the others' later gradients: noise on all of them.
+    size = layout_of(client.params).size
+    drawn = stream.normal((len(batches.index), size), deviation)
+    tally.released(int(batches.weight.sum(axis=1).max(initial=0)))
+    tally.fed([drawn / deviation])
+    return drawn
+
+
+def logits(client: Client, x: np.ndarray, chunk: int = 8192) -> np.ndarray:
+    """Logits of rows, float32, shape (rows,)."""
+    apply = network(client.spec).apply
+    found = [
+        np.asarray(apply(client.params, client.stats, jnp.asarray(x[i : i + chunk]))) for i in range(0, len(x), chunk)
+    ]
+    joined: np.ndarray = np.concatenate(found).astype(np.float32)
+    return joined
+
+
+def client_part(client: Client) -> Part:
+    """All parameters and statistics as a document and arrays."""
+    arrays = {f"params/{name}": np.asarray(value) for name, value in client.params.items()}
+    return {}, {**arrays, **{f"stats/{name}": np.asarray(value) for name, value in client.stats.items()}}
+
+
+def restored(client: Client, part: Part) -> Client:
+    """``client`` with what `client_part` stored."""
+    params = {name: jnp.asarray(part[1][f"params/{name}"]) for name in client.params}
+    stats = {name: jnp.asarray(part[1][f"stats/{name}"]) for name in client.stats}
+    return replace(client, params=params, stats=stats)

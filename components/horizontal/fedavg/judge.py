@@ -1,0 +1,82 @@
+"""The party with the agreed reference rows: it watches the global model, and scores updates where it may see them."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from veilflow.components.horizontal.fedavg import contribution, robust
+from veilflow.components.horizontal.fedavg.client import Client, common, follow, logits
+from veilflow.components.horizontal.fedavg.codec import decode, release_of
+from veilflow.components.horizontal.fedavg.settings import EXACT_CLIENTS, Settings
+from veilflow.components.vertical.split.history import auc, log_loss
+
+_PERMUTATIONS = 30
+
+
+def figures(judge: Client, vector: np.ndarray) -> dict[str, float]:
+    """Loss and AUC of the global model on the reference rows."""
+    assert judge.data is not None
+    found = logits(follow(judge, vector), judge.data[0])
+    if not np.isfinite(found).all():
+        return {"valid_loss": 1e9, "valid_auc": 0.5}
+    return {"valid_loss": log_loss(judge.data[1], found), "valid_auc": auc(judge.data[1], found)}
+
+
+def examine(
+    judge: Client,
+    vector: np.ndarray,
+    noise: float,
+    mask: np.ndarray | None,
+    names: Sequence[str],
+    *encoded: np.ndarray,
+) -> dict[str, Any]:
+    """Faults, scores and the client to blame for a bad round, as published: names, scores, words.
+
+    Args:
+        vector: the global model the updates start from.
+        encoded: each client's update, as it would be summed.
+    """
+    settings: Settings = judge.settings
+    guard = settings.guard
+    size = vector.size
+    release = release_of(settings, size, noise)
+    updates = {name: decode(each, release, mask, size) for name, each in zip(names, encoded, strict=True)}
+    # Noise of unit `client` lengthens honest updates: there only the agreed bound on entries can be held against them.
+    bound = float("inf") if release.multiplier else guard.update_norm
+    wrong = robust.faults(updates, bound, guard.least_cosine)
+    usable = {name: update for name, update in updates.items() if name not in wrong}
+    found: dict[str, Any] = {"faults": wrong, "scores": {}, "blame": ""}
+    if len(usable) < 2:
+        return found
+
+    def loss(point: np.ndarray) -> float:
+        return figures(judge, point)["valid_loss"]
+
+    if settings.weighting.by == "contribution":
+        found["scores"] = score(settings, usable, vector, loss)
+    if guard.veto:
+        found["blame"] = robust.blame(usable, vector, loss)[0]
+    return found
+
+
+def score(settings: Settings, updates: Mapping[str, np.ndarray], start: np.ndarray, loss: Any) -> dict[str, float]:
+    """Scores by the chosen method; copies share one client's score."""
+    clients, value = list(updates), contribution.coalition_value(updates, start, loss)
+    method = settings.weighting.method
+    if method == "leave_one_out":
+        return contribution.leave_one_out(clients, value)
+    if method == "quality":
+        found = contribution.alone(clients, value)
+    elif method == "shapley" and len(clients) <= EXACT_CLIENTS:
+        found = contribution.shapley(clients, value)
+    else:
+        rng = np.random.default_rng(secrets.randbits(128))
+        found = contribution.monte_carlo(clients, value, _PERMUTATIONS, rng, 1e-4)
+    return contribution.share_among_copies(found, updates)
+
+
+def with_local_layers(judge: Client, own: Client) -> Client:
+    """The judge looking through the layers that stay at the same party as a client."""
+    return follow(Client(judge.spec, judge.settings, judge.data, own.params, own.stats), common(judge))

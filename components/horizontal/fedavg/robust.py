@@ -1,0 +1,66 @@
+"""Judging updates that may be wrong on purpose. Pure functions on updates that somebody is allowed to see.
+
+With three clients a majority of honest ones is all there is: the coordinate median tolerates one liar, Krum would need
+five clients. Nothing here sees through secure aggregation: updates are judged where they are disclosed (see the step's
+disclosure table), or not at all.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+
+def faults(updates: Mapping[str, np.ndarray], bound: float, least_cosine: float) -> dict[str, str]:
+    """Clients whose update is not to be trusted, and why, in words without values.
+
+    Args:
+        bound: L2 bound every honest client keeps; one part in a thousand is left for rounding.
+        least_cosine: against the mean direction of the other updates; -1 asks nothing.
+    """
+    found = {}
+    for client, update in updates.items():
+        norm = float(np.linalg.norm(update.astype(np.float64)))
+        if not np.isfinite(update).all():
+            found[client] = "entries that are not finite"
+        elif norm > bound * 1.001 + 1e-6:
+            found[client] = "longer than the bound"
+        elif norm == 0.0:
+            found[client] = "all zeros"
+        elif least_cosine > -1 and cosine_to_others(updates, client) < least_cosine:
+            found[client] = "against the direction of the others"
+    return found
+
+
+def cosine_to_others(updates: Mapping[str, np.ndarray], client: str) -> float:
+    """Cosine between an update and the sum of the others' directions; 1 where there are no others."""
+    others = [_unit(update) for name, update in updates.items() if name != client]
+    if not others:
+        return 1.0
+    return float(_unit(updates[client]) @ _unit(np.sum(others, axis=0)))
+
+
+def coordinate_median(updates: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Entry-wise median: with three clients one of them cannot move an entry beyond the other two."""
+    median: np.ndarray = np.median(np.stack(list(updates.values())), axis=0)
+    return median
+
+
+def blame(
+    updates: Mapping[str, np.ndarray], start: np.ndarray, loss: Callable[[np.ndarray], float]
+) -> tuple[str, float]:
+    """The client without whose update the loss is lowest, and that loss: whom to suspect of a bad round."""
+    worst, lowest = "", float("inf")
+    for client in updates:
+        rest = [update for name, update in updates.items() if name != client]
+        mean = np.mean(rest, axis=0) if rest else np.zeros_like(start)
+        without = loss((start + mean).astype(np.float32))
+        if without < lowest:
+            worst, lowest = client, without
+    return worst, lowest
+
+
+def _unit(update: np.ndarray) -> np.ndarray:
+    clean = np.nan_to_num(update.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    norm = float(np.linalg.norm(clean))
+    unit: np.ndarray = clean / norm if norm > 0 else clean
+    return unit

@@ -1,0 +1,400 @@
+"""Federated averaging: several clients with the same columns, a coordinator that adds up, nobody who sees rows.
+
+Inputs   ``tables``: one per client (or image sets). ``valid``: agreed reference rows at one party. ``clean``,
+         ``scale``: rules fitted by data/federated_stats, applied here and stored with the model.
+Outputs  ``model``: the whole model at every client, the coordinator and the judge. ``report``: by round.
+Public   schema, row counts, settings, the figures in the report, clients' scores and weights.
+"""
+# ruff: noqa: RUF009 - SecretFlow declares nested attributes this way
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from secretflow.component.core import Component, Context, DistDataType, Field, Input, Interval, Output, VTable, register
+
+from veilflow.components.data.columns import parse_categories
+from veilflow.components.data.images.bundle import IMAGE_KIND
+from veilflow.components.data.rules import CLEAN_RULE, SCALE_RULE
+from veilflow.components.devices.events import progress, sizes
+from veilflow.components.devices.objects import read_object, write_object
+from veilflow.components.devices.pyu import publish, run_on
+from veilflow.components.devices.schemas import names_of_kind
+from veilflow.components.devices.tables import read_frame
+from veilflow.components.horizontal.fedavg.budget import multipliers, spent
+from veilflow.components.horizontal.fedavg.bundle import MODEL_KIND, Facts
+from veilflow.components.horizontal.fedavg.settings import (
+    ACTIVATIONS,
+    CHOICES,
+    CONTRIBUTIONS,
+    LOCAL_OPTIMISERS,
+    MODELS,
+    NORMS,
+    SERVER_OPTIMISERS,
+    UNITS,
+    WEIGHTS,
+    Compress,
+    Guard,
+    LocalSettings,
+    ModelSpec,
+    Privacy,
+    Server,
+    Settings,
+    Weighting,
+    parse_slow,
+)
+from veilflow.components.horizontal.fedavg_train.accounts import (
+    choose_coordinator,
+    decimal,
+    open_budgets,
+    write_receipts,
+)
+from veilflow.components.horizontal.fedavg_train.loop import train
+from veilflow.components.horizontal.fedavg_train.report import write_report
+from veilflow.components.horizontal.fedavg_train.sources import Source, agree, load, merger, row_counts, rules_at
+from veilflow.components.horizontal.fedavg_train.training import Cast, FedAvgTraining, value_bound
+from veilflow.components.privacy.secagg.secure_sum import SecureSum
+from veilflow.components.privacy.secagg.settings import BACKENDS, MASKS, MIN_KEY_BITS, SumSettings
+from veilflow.components.vertical.split_train.checkpoints import Checkpoints, data_digest, training_key
+
+
+@dataclass
+class Model:
+    """What the clients train; one logit."""
+
+    kind: str = Field.attr(
+        desc="logistic, mlp, cnn (images) or a Flax module of your own.", default="mlp", choices=list(MODELS)
+    )
+    layers: list[int] = Field.attr(desc="Hidden sizes of an mlp, channels of a cnn.", default=[64, 32])
+    activation: str = Field.attr(desc="After each layer.", default="relu", choices=list(ACTIVATIONS))
+    norm: str = Field.attr(
+        desc="After each layer; batch stays local to each client (FedBN).", default="none", choices=list(NORMS)
+    )
+    module: str = Field.attr(desc="kind module: package.module:Class, installed at every party.", default="")
+    arguments: str = Field.attr(desc="The module's constructor arguments, a JSON object.", default="{}")
+    keep_local: list[str] = Field.attr(
+        desc="Layers that never leave a client (personalisation), by the beginning of their name: Dense_2.", default=[]
+    )
+
+
+@dataclass
+class ServerSide:
+    """What becomes of a round's mean update."""
+
+    optimiser: str = Field.attr(
+        desc="fedavg adds it; fedadam and fedyogi adapt each parameter's step.",
+        default="fedavg",
+        choices=list(SERVER_OPTIMISERS),
+    )
+    learning_rate: float = Field.attr(desc="1 is plain FedAvg.", default=1.0, bound_limit=Interval.open(0, 100))
+    average: float = Field.attr(
+        desc="Keep a running mean of the models with this share of the newest; 0: the newest alone. Takes noise out.",
+        default=0.0,
+        bound_limit=Interval.closed(0, 1),
+    )
+
+
+@dataclass
+class Protect:
+    """Differential privacy of what leaves a client."""
+
+    unit: str = Field.attr(
+        desc="record: each row's gradient is clipped and every local step noised (DP-SGD). client: each update is "
+        "noised as a whole; with few clients mostly a label. none: no noise.",
+        default="record",
+        choices=list(UNITS),
+    )
+    clip: float = Field.attr(
+        desc="L2 bound of a row's gradient.", default=1.0, bound_limit=Interval.closed(0.001, 1000)
+    )
+    noise: float = Field.attr(
+        desc="Standard deviation of the noise, in units of the clip. 0: as little as epsilon allows.",
+        default=0.0,
+        bound_limit=Interval.closed(0, 1000),
+    )
+    schedule: str = Field.attr(
+        desc="Over the rounds: increasing goes from noise to noise_last, decreasing the other way. Order changes no "
+        "epsilon; compare schedules at equal epsilon.",
+        default="constant",
+        choices=["constant", "increasing", "decreasing"],
+    )
+    noise_last: float = Field.attr(
+        desc="The larger noise of a schedule.", default=0.0, bound_limit=Interval.closed(0, 1000)
+    )
+    first_floor: float = Field.attr(
+        desc="Least noise of the first round, where gradients are easiest to invert.",
+        default=0.0,
+        bound_limit=Interval.closed(0, 1000),
+    )
+    epsilon: float = Field.attr(desc="What all rounds may cost.", default=8.0, bound_limit=Interval.open(0, 1000))
+    delta: float = Field.attr(
+        desc="Below one over the number of rows.", default=1e-5, bound_limit=Interval.open(0, 0.01)
+    )
+
+
+@dataclass
+class Weigh:
+    """How much each client's update counts."""
+
+    by: str = Field.attr(
+        desc="equal; size: rows as the clients report them; contribution: what updates are worth on 'valid'.",
+        default="equal",
+        choices=list(WEIGHTS),
+    )
+    method: str = Field.attr(
+        desc="contribution: Shapley values (exact up to 6 clients), truncated Monte-Carlo, leave-one-out, or each "
+        "client's update alone.",
+        default="shapley",
+        choices=list(CONTRIBUTIONS),
+    )
+    every: int = Field.attr(desc="Rounds between scorings.", default=1, bound_limit=Interval.closed(1, 1000))
+    smallest: float = Field.attr(desc="No weight is smaller.", default=0.05, bound_limit=Interval.closed(0, 1))
+    largest: float = Field.attr(desc="No weight is larger.", default=0.6, bound_limit=Interval.closed(0.001, 1))
+    memory: float = Field.attr(
+        desc="Of the running mean of scores; 0: the last scoring only.",
+        default=0.5,
+        bound_limit=Interval.closed_open(0, 1),
+    )
+
+
+@dataclass
+class Guarding:
+    """Against updates that are not what they should be."""
+
+    update_norm: float = Field.attr(
+        desc="L2 bound of an update.", default=10.0, bound_limit=Interval.closed(0.001, 10000)
+    )
+    bits: int = Field.attr(
+        desc="Of the whole numbers an update is rounded to.", default=16, bound_limit=Interval.closed(4, 32)
+    )
+    least_cosine: float = Field.attr(
+        desc="Updates that point further away from the others do not count; -1: all count. Needs 'valid'.",
+        default=-1.0,
+        bound_limit=Interval.closed(-1, 1),
+    )
+    veto: float = Field.attr(
+        desc="Take a round back after which the loss on 'valid' is higher by more than this; 0: never.",
+        default=0.0,
+        bound_limit=Interval.closed(0, 1000),
+    )
+
+
+@dataclass
+class Sparse:
+    """Which part of an update travels; the same coordinates for all clients."""
+
+    keep: float = Field.attr(
+        desc="Share of the coordinates of a round.", default=1.0, bound_limit=Interval.open_closed(0, 1)
+    )
+    choose: str = Field.attr(
+        desc="random: new ones each round; largest: mostly those that moved most in the last noised sum.",
+        default="random",
+        choices=list(CHOICES),
+    )
+
+
+@dataclass
+class Adding:
+    """How the coordinator gets the sum of the updates."""
+
+    backend: str = Field.attr(
+        desc="masks: pairwise masks; packed_he: Paillier; spu: secret shares; plain: no protection, simulation only.",
+        default=MASKS,
+        choices=list(BACKENDS),
+    )
+    keeper: str = Field.attr(desc="packed_he: who holds the key; empty: the first client.", default="")
+    key_bits: int = Field.attr(
+        desc="packed_he: of the key.", default=MIN_KEY_BITS, bound_limit=Interval.closed(MIN_KEY_BITS, 8192)
+    )
+    minimum_clients: int = Field.attr(
+        desc="A round with fewer is not added up.", default=2, bound_limit=Interval.closed(2, 1000)
+    )
+
+
+@register(domain="horizontal", version="1.0.0", name="fedavg_train")
+class FedAvgTrain(Component):
+    """
+    Train a binary classifier over clients with the same columns: local steps at each client, differentially private by
+    default, a secure sum at the coordinator, weights by contribution where reference rows are agreed.
+    """
+
+    coordinator: str = Field.party_attr(
+        desc="Who adds up; empty: the first party without a table.", list_limit=Interval.closed(0, 1)
+    )
+    net: Model = Field.struct_attr(desc="The model.")
+    rounds: int = Field.attr(desc="Of local training and averaging.", default=20, bound_limit=Interval.closed(1, 10000))
+    local_epochs: int = Field.attr(desc="Passes per round.", default=1, bound_limit=Interval.closed(1, 1000))
+    batch_size: int = Field.attr(
+        desc="Rows per local step (on average, with privacy).", default=256, bound_limit=Interval.closed(1, 65536)
+    )
+    optimiser: str = Field.attr(desc="For local steps.", default="sgd", choices=list(LOCAL_OPTIMISERS))
+    learning_rate: float = Field.attr(desc="For local steps.", default=0.5, bound_limit=Interval.open(0, 100))
+    proximal: float = Field.attr(
+        desc="FedProx: pull of local training towards the global model; 0 is FedAvg.",
+        default=0.0,
+        bound_limit=Interval.closed(0, 1000),
+    )
+    participation: float = Field.attr(
+        desc="Share of the clients that train in a round.", default=1.0, bound_limit=Interval.open_closed(0, 1)
+    )
+    slow: list[str] = Field.attr(
+        desc="Clients that need more than one round, as party:rounds; the others do not wait for them.", default=[]
+    )
+    max_staleness: int = Field.attr(
+        desc="An update may start from a model so many rounds old.", default=5, bound_limit=Interval.closed(0, 1000)
+    )
+    privacy: Protect = Field.struct_attr(desc="Noise.")
+    weights: Weigh = Field.struct_attr(desc="Weights.")
+    guard: Guarding = Field.struct_attr(desc="Bounds.")
+    compress: Sparse = Field.struct_attr(desc="Sparsification.")
+    server: ServerSide = Field.struct_attr(desc="Server.")
+    secure_sum: Adding = Field.struct_attr(desc="Secure aggregation.")
+    categories: list[str] = Field.attr(
+        desc="Values of text columns that all agree on, as column:one|two|three.", default=[]
+    )
+    patience: int = Field.attr(
+        desc="Stop after so many rounds without a better loss (on valid, if given) and keep the best; 0: never.",
+        default=0,
+        bound_limit=Interval.closed(0, 10000),
+    )
+    checkpoint_every: int = Field.attr(
+        desc="Rounds between checkpoints; an interrupted training goes on from the last one. 0: none.",
+        default=0,
+        bound_limit=Interval.closed(0, 10000),
+    )
+    valid: Input = Field.input(
+        desc="Agreed reference rows at one party.",
+        types=[DistDataType.INDIVIDUAL_TABLE, IMAGE_KIND, DistDataType.NULL],
+    )
+    clean: Input = Field.input(desc="From data/federated_stats.", types=[CLEAN_RULE, DistDataType.NULL])
+    scale: Input = Field.input(desc="From data/federated_stats.", types=[SCALE_RULE, DistDataType.NULL])
+    tables: list[Input] = Field.input(
+        desc="Each client's rows.",
+        types=[DistDataType.INDIVIDUAL_TABLE, IMAGE_KIND],
+        list_limit=Interval.closed(2, None),
+    )
+    model: Output = Field.output(desc="The trained model.", types=[MODEL_KIND])
+    report: Output = Field.output(desc="Figures by round.", types=[DistDataType.REPORT])
+
+    def evaluate(self, ctx: Context) -> None:
+        sources = [read_source(ctx, each) for each in self.tables]
+        reference = read_source(ctx, self.valid) if self.valid is not None else None
+        columns, shape = agree(sources, parse_categories(self.categories))
+        rules = self._rules(ctx)
+        data = {each.party: load(each, columns, rules_at(rules, each.party)) for each in sources}
+        spec, settings, clients = self._spec(), self._settings(), tuple(data)
+        settings.check(spec, clients, reference is not None)
+        coordinator = choose_coordinator(ctx, self.coordinator, clients)
+        rows = row_counts(data)
+        judge, judged = "", None
+        if reference is not None:
+            agree([next(s for s in sources if s.party != reference.party), reference], columns.categories)
+            judge, judged = reference.party, load(reference, columns, rules_at(rules, reference.party))
+        cast = Cast(clients, coordinator, judge, data, judged, rows, shape)
+        facts = Facts(spec, columns, shape, settings.to_json(), len(rules), "")
+        digests = {party: run_on(party, data_digest, pair) for party, pair in data.items()}
+        checkpoints = self._checkpoints(ctx, facts, digests, cast)
+        noises = publish(run_on(coordinator, multipliers, settings, rows))  # takes seconds: once, not everywhere
+        budgets = open_budgets(ctx, settings, cast, noises, digests, checkpoints)
+
+        def make_sum(size: int) -> SecureSum:
+            bound = value_bound(settings, size, noises)
+            return SecureSum(ctx, settings.secure_sum, clients, coordinator, bound)
+
+        training = FedAvgTraining(cast, spec, settings, noises, make_sum, budgets)
+        sizes(ctx, coordinates=training.coordinates, parameters=training.parameters, rounds=settings.rounds)
+        training.distribute()
+
+        def tell(done: int, figures: Any) -> None:
+            progress(ctx, done / settings.rounds, round=done, **{k: round(v, 6) for k, v in figures.items()})
+
+        history, identity = train(training, settings, coordinator, checkpoints, tell)
+        self._store(ctx, facts, identity, training, rules)
+        if checkpoints is not None:
+            checkpoints.clear()
+        write_receipts(ctx, settings, clients, noises, training)
+        training.secure_sum.receipts()
+        ledgers = publish({p: run_on(p, lambda held: held.report(), budget) for p, (budget, _) in budgets.items()})
+        estimate = spent(settings, rows, noises, len(history.rows))
+        write_report(self.report, settings, spec, cast, history, training, noises, ledgers, estimate)
+
+    def _spec(self) -> ModelSpec:
+        net = self.net
+        layers = () if net.kind == "logistic" else tuple(net.layers or ())
+        return ModelSpec(
+            net.kind, layers, net.activation, net.norm, net.module, net.arguments, tuple(net.keep_local or ())
+        )
+
+    def _settings(self) -> Settings:
+        protect, weigh, guard, adding = self.privacy, self.weights, self.guard, self.secure_sum
+        rate = decimal(self.learning_rate)
+        return Settings(
+            rounds=int(self.rounds),
+            local=LocalSettings(
+                int(self.local_epochs), int(self.batch_size), self.optimiser, rate, decimal(self.proximal)
+            ),
+            privacy=Privacy(
+                protect.unit,
+                decimal(protect.clip),
+                decimal(protect.noise),
+                decimal(protect.epsilon),
+                decimal(protect.delta),
+                protect.schedule,
+                decimal(protect.noise_last),
+                decimal(protect.first_floor),
+            ),
+            weighting=Weighting(
+                weigh.by,
+                weigh.method,
+                int(weigh.every),
+                decimal(weigh.smallest),
+                decimal(weigh.largest),
+                decimal(weigh.memory),
+            ),
+            server=Server(self.server.optimiser, decimal(self.server.learning_rate), decimal(self.server.average)),
+            guard=Guard(decimal(guard.update_norm), int(guard.bits), decimal(guard.least_cosine), decimal(guard.veto)),
+            compress=Compress(decimal(self.compress.keep), self.compress.choose),
+            participation=decimal(self.participation),
+            slow=parse_slow(self.slow or ()),
+            max_staleness=int(self.max_staleness),
+            secure_sum=SumSettings(adding.backend, adding.keeper, int(adding.key_bits), int(adding.minimum_clients)),
+            patience=int(self.patience),
+            checkpoint_every=int(self.checkpoint_every),
+        )
+
+    def _rules(self, ctx: Context) -> list[dict[str, Any]]:
+        return [read_object(ctx, rule, rule.type)[1] for rule in (self.clean, self.scale) if rule is not None]
+
+    def _checkpoints(self, ctx: Context, facts: Facts, digests: dict[str, Any], cast: Cast) -> Checkpoints | None:
+        folder: Path | None = getattr(ctx, "checkpoint_dir", None)
+        if folder is None or not self.checkpoint_every:
+            return None
+        same = {name: value for name, value in facts.settings.items() if name not in ("rounds", "checkpoint_every")}
+        key = training_key({**facts.to_json(), "settings": same, "rows": dict(cast.rows)})
+        return Checkpoints(folder, key, digests, sorted(cast.holders))
+
+    def _store(
+        self, ctx: Context, facts: Facts, identity: str, training: FedAvgTraining, rules: list[dict[str, Any]]
+    ) -> None:
+        parts = {
+            party: run_on(party, merger(identity), part, *rules_at(rules, party))
+            for party, part in training.model_sections().items()
+        }
+        write_object(ctx, self.model, MODEL_KIND, parts, {**facts.to_json(), "identity": identity})
+
+
+def read_source(ctx: Context, stored: Any) -> Source:
+    """A table or an image set at its party, with what is public of it.
+
+    Raises:
+        ComponentError: a table of several parties.
+    """
+    if stored.type == IMAGE_KIND:
+        public, parts = read_object(ctx, stored, IMAGE_KIND)
+        ((party, part),) = parts.items()
+        return Source(party, part, shape=tuple(public["shape"]), labelled=bool(public["labelled"]))
+    table = VTable.from_distdata(stored)
+    part = table.get_party(0)
+    features, labels = (tuple(names_of_kind(part.schema, kind)) for kind in ("feature", "label"))
+    types = {name: str(kind) for name, kind in part.types.items()}
+    return Source(part.party, read_frame(ctx, part), features, labels, types)

@@ -1,0 +1,87 @@
+"""From the step's inputs to arrays at the clients, with every complaint about columns before any row is read."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from veilflow.components.data.apply import apply_rules
+from veilflow.components.data.columns import Columns, common_columns
+from veilflow.components.devices.pyu import publish, run_on
+from veilflow.components.errors import ComponentError
+from veilflow.components.horizontal.fedavg.arrays import image_arrays, table_arrays
+from veilflow.components.vertical.split.bundle import merge
+
+
+@dataclass(frozen=True)
+class Source:
+    """One client's rows: a table's frame and public schema, or images."""
+
+    party: str
+    frame: Any
+    """A frame, or ``(document, arrays)`` of an image set, at the party."""
+    features: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    types: Mapping[str, str] | None = None
+    shape: tuple[int, ...] = ()
+    """Of one image; empty for a table."""
+    labelled: bool = True
+
+
+def agree(sources: Sequence[Source], categories: Mapping[str, tuple[str, ...]]) -> tuple[Columns, tuple[int, ...]]:
+    """The columns that all have (none for images), and the shape of one row as a model takes it.
+
+    Raises:
+        ComponentError: tables and images together, other columns, other image sizes, a party with two tables.
+    """
+    parties = [source.party for source in sources]
+    twice = sorted({party for party in parties if parties.count(party) > 1})
+    if twice:
+        raise ComponentError(f"{', '.join(twice)} has more than one of the tables; a client brings one.")
+    shapes = {source.shape for source in sources}
+    if len(shapes) > 1:
+        seen = ", ".join(f"{s.party} {'x'.join(map(str, s.shape)) or 'a table'}" for s in sources)
+        raise ComponentError(f"the clients' rows differ in shape: {seen}.")
+    shape = shapes.pop()
+    if shape:
+        bare = [source.party for source in sources if not source.labelled]
+        if bare:
+            raise ComponentError(f"the images of {', '.join(bare)} have no labels.")
+        return Columns((), "label", {}), shape
+    features = {source.party: source.features for source in sources}
+    labels = {source.party: source.labels for source in sources}
+    types = {source.party: source.types or {} for source in sources}
+    columns = common_columns(features, labels, types, categories)
+    return columns, (columns.width,)
+
+
+def load(source: Source, columns: Columns, rules: Sequence[Any], label: bool = True) -> Any:
+    """``(x, y)`` at the party, after ``rules``."""
+
+    def arrays(held: Any, *stored: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        if isinstance(held, pd.DataFrame):
+            return table_arrays(apply_rules(held, [document for document, _ in stored]), columns, label)
+        return image_arrays(held[1]["images"], held[1].get("labels") if label else None)
+
+    return run_on(source.party, arrays, source.frame, *rules)
+
+
+def row_counts(data: Mapping[str, Any]) -> dict[str, int]:
+    """Rows per client, known to all; what failed while they were read is raised here, at every party."""
+    counts: dict[str, int] = publish({party: run_on(party, lambda pair: len(pair[0]), d) for party, d in data.items()})
+    return {party: counts[party] for party in data}
+
+
+def rules_at(rules: Sequence[Mapping[str, Any]], party: str) -> list[Any]:
+    """The party's part of each rule."""
+    lacking = [rule for rule in rules if party not in rule]
+    if lacking:
+        raise ComponentError(f"a rule has no part for {party}; fit it with data/federated_stats over all clients.")
+    return [rule[party] for rule in rules]
+
+
+def merger(identity: str) -> Any:
+    """(part of the model, rules...) -> what a party stores."""
+    return lambda part, *rules: merge(identity, {"model": part}, rules)

@@ -1,0 +1,127 @@
+"""Statistics over several clients against pandas on the joined rows; agreed columns; images."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from veilflow.components.data.apply import apply_rules
+from veilflow.components.data.columns import common_columns, parse_categories, require_same_features
+from veilflow.components.data.federated_stats import statistics as stats
+from veilflow.components.data.federated_stats.rules import clean_rule, scale_rule
+from veilflow.components.data.federated_stats.spec import STEPS, StatsSpec
+from veilflow.components.data.images.select import select
+from veilflow.components.data.images.spec import ImageSpec
+from veilflow.components.errors import ComponentError
+
+COLUMNS = ["a", "b"]
+
+
+def clients(seed: int, scale: float = 1.0) -> list[pd.DataFrame]:
+    rng = np.random.default_rng(seed)
+    found = []
+    for rows in (30, 1, 200):
+        frame = pd.DataFrame({"a": rng.normal(5, 2, rows) * scale, "b": rng.exponential(1e-3, rows)})
+        frame.loc[rng.random(rows) < 0.1, "a"] = np.nan
+        found.append(frame)
+    return found
+
+
+def total(frames, local):
+    return sum(local(frame) for frame in frames)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 1000), st.sampled_from([1e-9, 1.0, 1e6, 1e12]))
+def test_means_and_variances_are_those_of_the_joined_rows(seed, scale):
+    frames = clients(seed, scale)
+    joined = pd.concat(frames)
+    units = [max(each) for each in zip(*(stats.exponents(f, COLUMNS) for f in frames), strict=True)]
+    counts, mean = stats.means(total(frames, lambda f: stats.first_moment(f, COLUMNS, units)), units)
+    square = total(frames, lambda f: stats.second_moment(f, COLUMNS, units, mean))
+    variance = stats.variances(square, units, counts)
+    assert counts == joined.count().tolist()
+    for i, name in enumerate(COLUMNS):
+        top = joined[name].abs().max()
+        assert abs(mean[i] - joined[name].mean()) < 1e-8 * top
+        assert abs(variance[i] - joined[name].var(ddof=0)) < 1e-8 * top**2
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, 1000))
+def test_quantiles_are_those_of_the_joined_rows_to_the_stated_resolution(seed):
+    frames, levels = clients(seed), (0.01, 0.25, 0.5, 0.9)
+    joined = pd.concat(frames)
+    units = [max(each) for each in zip(*(stats.exponents(f, COLUMNS) for f in frames), strict=True)]
+    search = stats.QuantileSearch.over(units, joined.count().tolist(), levels)
+    for _ in range(STEPS):
+        points = search.points()
+        search.narrow(total(frames, lambda f, at=points: stats.counts_up_to(f, COLUMNS, at)))
+    for i, name in enumerate(COLUMNS):
+        wanted = np.quantile(joined[name].dropna(), levels, method="inverted_cdf")
+        assert (np.abs(search.found()[i] - wanted) <= stats.resolution(units)[i]).all()
+
+
+def test_the_rules_clean_and_scale_as_the_statistics_say():
+    spec = StatsSpec("standard", "median", 0.1)
+    found = {name: {"mean": 3.0, "0.1": 1.0, "0.25": 2.0, "0.5": 4.0, "0.75": 6.0, "0.9": 9.0} for name in COLUMNS}
+    rules = [clean_rule(COLUMNS, spec, found), scale_rule(COLUMNS, spec, found, [4.0, 4.0], [4.0, 0.0])]
+    treated = apply_rules(pd.DataFrame({"a": [np.nan, 100.0, -5.0], "b": [1.0, 2.0, 3.0]}), rules)
+    assert treated.a.tolist() == [0.0, 2.5, -1.5]
+    assert treated.b.tolist() == [0.0, 0.0, 0.0], "a column without spread says nothing"
+    robust = scale_rule(COLUMNS, StatsSpec("robust"), found, [0.0, 0.0], [1.0, 1.0])
+    assert robust["columns"]["a"] == {"shift": 4.0, "factor": 0.25}
+
+
+TYPES = {"x": "float64", "y": "int64", "city": "str"}
+
+
+def test_clients_with_the_same_columns_agree_and_text_needs_its_categories():
+    features = {"a": ["x", "city"], "b": ["x", "city"]}
+    labels = {"a": ["z"], "b": ["z"]}
+    types = dict.fromkeys("ab", TYPES)
+    found = common_columns(features, labels, types, parse_categories(["city:north|south|west"]))
+    assert (found.width, found.label) == (4, "z")
+    with pytest.raises(ComponentError, match=r"city hold\(s\) text: agree on the values"):
+        common_columns(features, labels, types, {})
+    with pytest.raises(ComponentError, match="the label is 'z' at a and 'w' at b"):
+        common_columns(features, {"a": ["z"], "b": ["w"]}, types, {})
+    with pytest.raises(ComponentError, match="b has 0 label"):
+        common_columns(features, {"a": ["z"], "b": []}, types, {})
+
+
+@pytest.mark.parametrize(
+    "other, types, message",
+    [
+        (["x"], TYPES, "b lacks y"),
+        (["x", "y", "extra"], TYPES, "b has extra besides"),
+        (["y", "x"], TYPES, "another order: number 1 is 'x' at a and 'y' at b"),
+        (["x", "y"], {**TYPES, "y": "str"}, "y: text at one of a and b"),
+    ],
+)
+def test_clients_with_other_columns_are_told_which(other, types, message):
+    with pytest.raises(ComponentError, match=message):
+        require_same_features({"a": ["x", "y"], "b": other}, {"a": TYPES, "b": {**types, "extra": "str"}})
+
+
+@pytest.mark.parametrize("entry", ["city", "city:a|a", ":a|b", "city:a||b"])
+def test_categories_that_make_no_sense_are_refused(entry):
+    with pytest.raises(ComponentError, match="not of the form"):
+        parse_categories([entry])
+
+
+def test_a_share_of_an_image_file_is_every_other_image_with_its_label():
+    images = np.arange(10 * 4, dtype=np.uint8).reshape(10, 2, 2)
+    arrays = {"train_images": images, "train_labels": (np.arange(10) % 2)[:, None]}
+    one, facts = select(arrays, ImageSpec("train", "1/2"), "x")
+    two, _ = select(arrays, ImageSpec("train", "2/2"), "x")
+    np.testing.assert_array_equal(one["images"], images[::2])
+    np.testing.assert_array_equal(two["labels"], [1] * 5)
+    assert facts == {"rows": 5, "shape": [2, 2], "dtype": "uint8", "labelled": True}
+    with pytest.raises(ComponentError, match="no 'val_images'; splits: train"):
+        select(arrays, ImageSpec("val"), "x")
+    with pytest.raises(ComponentError, match="must be one 0 or 1"):
+        select({**arrays, "train_labels": np.full((10, 1), 7)}, ImageSpec("train"), "x")
+    with pytest.raises(ComponentError, match="not of the form 1/2"):
+        _ = ImageSpec(share="3/2").fraction
