@@ -22,7 +22,7 @@ from dataclasses import dataclass, fields
 from veilflow.pipelines.party.wire.errors import WireRefused
 from veilflow.pipelines.party.wire.identity import SIGNATURE_BYTES, Identity
 
-CHUNK_BYTES = 4 << 20
+CHUNK_BYTES = 1 << 20
 """A payload longer than this travels in pieces, so that hashing, TLS and the network work at the same time."""
 MAX_PAYLOAD = 4 << 30
 """A longer message is refused before memory is taken for it."""
