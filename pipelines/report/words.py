@@ -14,7 +14,20 @@ EXIT_CODES = {
     4: "a party failed",
     5: "refused by policy",
 }
-HEADLINES = ("auc", "accuracy", "f1", "ks", "precision", "recall", "r2_score", "r2", "mse", "rmse")
+HEADLINES = (
+    "auc",
+    "test_auc",
+    "accuracy",
+    "test_accuracy",
+    "f1",
+    "ks",
+    "precision",
+    "recall",
+    "r2_score",
+    "r2",
+    "mse",
+    "rmse",
+)
 _NAMES = {
     "auc": "AUC",
     "f1": "F1",
@@ -63,7 +76,8 @@ def summary(run: Run) -> list[str]:
     best = headline(run) if run.status == "ok" else None
     if best:
         node, (first, *_) = best
-        rows = node.metrics.get("rows")
+        # ``rows`` of a step that also holds rows out counts those it trained on
+        rows = None if first.startswith("test_") else node.metrics.get("rows")
         on = f" on {plural(rows, 'row')}" if isinstance(rows, int) and not isinstance(rows, bool) else ""
         sentences.append(f"Step {node.name} reports {label(first)} {scalar(node.metrics[first])}{on}.")
     return [sentence for sentence in sentences if sentence]

@@ -102,3 +102,10 @@ def test_the_summary_says_what_happened(good: Run, failed: Run) -> None:
     assert "as seen by insurer" in said(good, mode="party", party="insurer")
     cached = [node.model_copy(update={"status": "cached"}) for node in good.nodes]
     assert "Every step came from the cache" in said(good, nodes=cached)
+
+
+def test_a_figure_of_rows_held_out_is_not_said_to_be_of_those_trained_on(good):
+    good.nodes[-1].metrics = {"test_auc": 0.9, "rows": 336}
+    said = " ".join(summary(good))
+    assert "reports test AUC 0.900." in said
+    assert "336" not in said
