@@ -1,5 +1,7 @@
 """What comes out of the coordinator protocol is the inner join, whatever the overlap, the sizes and the parties."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -224,3 +226,23 @@ def test_padding_rows_are_distinct_people_who_do_not_match():
     assert found.member.sum() == 6
     for places in found.positions:
         assert len(set(places.tolist())) == 12
+
+
+@pytest.mark.parametrize("rows", [100_000, *([1_000_000] if os.environ.get("VEILFLOW_FULL") else [])])
+def test_many_rows_are_the_inner_join(rows):
+    """Row by row; a million with VEILFLOW_FULL=1."""
+    numbers = {"a": np.arange(rows), "b": np.arange(rows // 2, rows // 2 + rows)}
+    tables = {
+        party: ([f"p{number:08d}" for number in found], np.stack([found * 7 + at, found * -3], axis=1))
+        for at, (party, found) in enumerate(numbers.items())
+    }
+    _, shared = run(tables, ("a", "b", "c"), "c", ABY3)
+    expected = pd.merge(
+        *(
+            pd.DataFrame(values, columns=[f"{party}0", f"{party}1"]).assign(person=people)
+            for party, (people, values) in tables.items()
+        ),
+        on="person",
+    ).drop(columns="person")[["a0", "a1", "b0", "b1"]]
+    found = opened(shared, ("a", "b", "c"))
+    np.testing.assert_array_equal(sort_rows(found), sort_rows(expected.to_numpy(np.int64)))
