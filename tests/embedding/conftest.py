@@ -1,4 +1,8 @@
-"""Three parties under SecretFlow's own `comp_eval`, kept alive from node to node to save their imports."""
+"""Three parties under SecretFlow's own `comp_eval`: new processes for every node, as Kuscia starts them.
+
+Forked from a server that has imported SecretFlow. A process that runs several nodes destroys the SPU of an earlier one
+at some moment of a later one, and yacl may then end it: its channels are not stopped first.
+"""
 
 import json
 import runpy
@@ -23,7 +27,7 @@ SPU = {
 
 
 class Parties:
-    """One process per party; a node is one `comp_eval` at each of them, on ports of its own."""
+    """A node is one `comp_eval` at each party, in a new process, on ports of its own."""
 
     def __init__(self, folder):
         from veilflow.pipelines.launch.forkserver import context
@@ -33,9 +37,14 @@ class Parties:
         self._context = context()  # only for its imports; what runs in the processes is SecretFlow
         self._pipes, self._processes = {}, {}
         for party in PARTIES:
-            mine, theirs = self._context.Pipe()
             (folder / party).mkdir()
-            given = {"work": (theirs, str(folder / f"{party}.log"))}
+
+    def _start(self):
+        self.close()
+        self._pipes, self._processes = {}, {}
+        for party in PARTIES:
+            mine, theirs = self._context.Pipe()
+            given = {"work": (theirs, str(self.folder / f"{party}.log"))}
             process = self._context.Process(target=runpy.run_path, args=(str(WORKER), given), daemon=True)
             process.start()
             theirs.close()
@@ -66,6 +75,7 @@ class Parties:
             output_uris=[f"{node}/{name}" for name in outputs],
         )
         ports = {use: dict(zip(PARTIES, free_ports(len(PARTIES)), strict=True)) for use in ("fed", "spu")}
+        self._start()
         for party, pipe in self._pipes.items():
             storage, cluster = self._storage(party), cluster_config(party, ports)
             pipe.send([each.SerializeToString() for each in (param, storage, cluster)])
