@@ -5,7 +5,7 @@ In simulation all parties are here; in production this machine's party only, and
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -169,7 +169,7 @@ class PartyProcesses:
                 said = any(event.party == earlier.party for earlier in failures)
                 if event.kind in _FAILURES and not (event.kind == "exited" and said):  # it told us why, then left
                     failures.append(event)
-        return self._explain(min(failures, key=_rank))
+        return self._explain(the_cause(failures))
 
     def _explain(self, event: Event) -> PartyFailed:
         body, party = event.body, event.party
@@ -217,25 +217,37 @@ class PartyProcesses:
                 )
 
 
-_FAILURES = {"failed": 0, "exited": 2, "peer_lost": 3}
+_FAILURES = {"failed": 0, "exited": 2, "peer_lost": 4}
 _LATER = {"remote": 1, "lost": 3}
+_GIVEN_UP = 5
 
 
 _LOSSES = {
     "aborted": "stopped",
     "gone": "is gone (its process has ended, or cannot be reached)",
     "silent": "is gone (no heartbeat)",
+    "given_up": "waited in vain for this party, which is stuck or cannot be reached, and stopped",
     "refused": "sent a control message that is not signed by it, or out of order",
 }
 
 
-_GONE = {"gone", "silent"}
+_GONE = {"gone", "silent", "given_up"}
+
+
+def the_cause(failures: Sequence[Event]) -> Event:
+    """The most telling of what was heard, in whichever order it came."""
+    return min(failures, key=_rank)
 
 
 def _rank(event: Event) -> int:
-    """The cause first: a party's own failure, then a death, then what others noticed of it."""
+    """The cause first: a party's own failure, then a death, then what others noticed of it.
+
+    Last the word of a party that was itself given up: it blames who gave it up.
+    """
     if event.kind == "failed" and event.body.get("kind") in _LATER:
         return _LATER[event.body["kind"]]
+    if event.kind == "peer_lost" and event.body["code"] == "given_up":
+        return _GIVEN_UP
     return _FAILURES[event.kind]
 
 

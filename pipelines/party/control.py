@@ -35,8 +35,8 @@ class ControlLink:
     """Watches the peers from background threads and calls ``on_loss(peer, code, node)`` once when one is lost.
 
     ``code`` is ``aborted`` (the peer said so, in step ``node``), ``gone`` (its process has ended, or another party says
-    that it lost it), ``silent`` (no heartbeat in time) or ``refused`` (what it said was not signed by it, or out of
-    order).
+    that it lost it), ``given_up`` (it says that it lost us), ``silent`` (no heartbeat in time) or ``refused`` (what it
+    said was not signed by it, or out of order).
 
     Raises:
         PeerGone: a peer did not come in time, or left during the handshake.
@@ -152,9 +152,11 @@ class ControlLink:
 
     def _aborted(self, peer: str, message: Mapping[str, Any]) -> None:
         cause, node = message.get("cause"), str(message.get("node", ""))[:64]
-        # Where it says that we are gone, the link between the two of us is: to us, that is the peer.
-        party = str(cause) if cause in self._peers else peer
-        self._report(party, "gone" if message.get("gone") is True else "aborted", node)
+        if message.get("gone") is not True:
+            code = "aborted"
+        else:
+            code = "gone" if cause in self._peers else "given_up"
+        self._report(str(cause) if cause in self._peers else peer, code, node)
 
     def _report(self, peer: str, code: str, node: str) -> None:
         with self._verdict:

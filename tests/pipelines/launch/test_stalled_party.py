@@ -9,7 +9,7 @@ import pytest
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.pipelines.cluster.addresses import on_loopback
 from veilflow.pipelines.launch.identities import with_new_identities
-from veilflow.pipelines.launch.processes import PartyFailed, PartyProcesses
+from veilflow.pipelines.launch.processes import Event, PartyFailed, PartyProcesses, the_cause
 from veilflow.pipelines.party.setup import PartySetup
 
 pytestmark = pytest.mark.cluster
@@ -46,6 +46,15 @@ def test_a_stuck_party_is_named_and_everybody_ends(tmp_path):
         for pid in pids:
             with pytest.raises(ProcessLookupError):
                 os.kill(pid, 0)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_whoever_is_heard_first_the_stuck_party_is_the_cause(first):
+    heard = [
+        Event("hospital", "failed", {"party": "insurer", "kind": "lost", "message": "sent nothing"}),
+        Event("insurer", "peer_lost", {"peer": "hospital", "code": "given_up"}),
+    ]
+    assert the_cause([heard[first], heard[1 - first]]) is heard[0]
 
 
 def _call(function):
