@@ -152,11 +152,9 @@ class ControlLink:
 
     def _aborted(self, peer: str, message: Mapping[str, Any]) -> None:
         cause, node = message.get("cause"), str(message.get("node", ""))[:64]
-        if message.get("gone") is not True:
-            code = "aborted"
-        else:
-            code = "gone" if cause in self._peers else "given_up"
-        self._report(str(cause) if cause in self._peers else peer, code, node)
+        about = str(cause) if cause in self._peers else peer
+        lost = "given_up" if cause == self._identity.party else "gone"
+        self._report(about, lost if message.get("gone") is True else "aborted", node)
 
     def _report(self, peer: str, code: str, node: str) -> None:
         with self._verdict:
