@@ -39,7 +39,7 @@ ALLOWED = {
     ("pipelines/party/wire/codec.py", "pickle"): "the decoder itself, behind an exact list",
     ("pipelines/party/wire/arrays.py", "pickle"): "PickleBuffer only: a view of memory",
     ("pipelines/party/wire/codec.py", "secure_pickle"): "where SecretFlow's own reading is replaced",
-    ("components/vertical/split/batches.py", "generator without the OS"): "from the hash of all parties' own OS tokens",
+    ("components/training/batches.py", "generator without the OS"): "from the hash of all parties' own OS tokens",
     ("pipelines/bench/split_data.py", "generator without the OS"): "the same split of public data in every bench",
     ("components/devices/pyu.py", "sfd.get"): "`publish` itself",
     ("components/devices/checked_spu.py", "sfd.get"): "how many values a function returns, for SecretFlow's components",

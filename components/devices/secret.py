@@ -20,6 +20,7 @@ import numpy as np
 import secretflow.distributed as sfd
 from secretflow.device import PYU, SPU, PYUObject
 
+from veilflow.components.devices.child_links import next_number
 from veilflow.components.devices.labels import OPENED, SHARES, sending
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.secret_runtime import Cut, DealtSigmoid, SecretProgram, SecretRuntime, Stage
@@ -71,9 +72,10 @@ class SecretMachine:
         self.cluster_def: Mapping[str, Any] = device.cluster_def
         self.parties: list[str] = [node["party"] for node in device.cluster_def["nodes"]]
         self.runtime: str = json.dumps(device.cluster_def["runtime_config"], sort_keys=True)
+        number = next_number(device)
         self._ranks = {
             # The handle keeps a reference to the actor at its own party; it is resolved there and never travels.
-            party: sfd.remote(SecretRuntime).party(party).remote(actor._cls_fed_obj, self.runtime)
+            party: sfd.remote(SecretRuntime).party(party).remote(actor._cls_fed_obj, self.runtime, number)
             for party, actor in device.actors.items()
         }
 

@@ -18,6 +18,7 @@ import spu.utils.frontend as frontend
 from secretflow.device.device.spu import SPURuntime, dtype_spu_to_np, shape_spu_to_np
 from spu import libspu
 
+from veilflow.components.devices.child_links import links
 from veilflow.components.devices.dealt_sigmoid import Wires, dealt_sigmoid
 from veilflow.components.devices.pyu import guarded
 from veilflow.components.devices.secret_layout import WIDTHS, from_share, is_number, to_share
@@ -121,9 +122,10 @@ class SecretRuntime:
     Args:
         device: SecretFlow's actor at this party; its link is spawned, so that both can work at the same time.
         runtime: the runtime configuration as JSON.
+        machine: which of the machines on ``device`` this is.
     """
 
-    def __init__(self, device: SPURuntime, runtime: str) -> None:
+    def __init__(self, device: SPURuntime, runtime: str, machine: int) -> None:
         self.party: str = device.party
         self.failure: Exception | None = None
         self._rank: int = device.rank
@@ -131,8 +133,7 @@ class SecretRuntime:
         self._config = runtime
         parsed = spu.RuntimeConfig()
         parsed.ParseFromJsonString(runtime)
-        self._link = device.link.spawn()
-        self._control = device.link.spawn()
+        self._link, self._control = links(device, machine)
         self._runtime = spu.Runtime(self._link, parsed)
         self._compiled: dict[tuple[str, str], libspu.Executable] = {}
         self._digests: dict[str, str] = {}

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 from veilflow.components.claims import ALL, PUBLISHED, Artifact, Claims, Disclosure, NodeView, Protection, Send
 from veilflow.components.errors import ComponentError
+from veilflow.components.training.user_modules import Module
 from veilflow.components.vertical.encode.settings import PCA, EncoderSettings
 from veilflow.components.vertical.secret.declare import declare, is_logistic
 from veilflow.components.vertical.secret.settings import MINIMUM_ROWS, Settings
-from veilflow.components.vertical.split.model import Dense, Module
+from veilflow.components.vertical.split.model import Dense
 
 _SHARES = Send("shares", kind="bytes", max_bytes=1 << 31)
 _TOKENS = Send("published", kind="bytes", max_bytes=16)

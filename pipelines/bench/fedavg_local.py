@@ -14,8 +14,8 @@ from veilflow.components.horizontal.fedavg.arrays import Data
 from veilflow.components.horizontal.fedavg.client import Client, common, encode, follow, learn, logits, make_client
 from veilflow.components.horizontal.fedavg.codec import whole_weights
 from veilflow.components.horizontal.fedavg.settings import ModelSpec, Settings
-from veilflow.components.vertical.split.history import auc, log_loss
-from veilflow.components.vertical.split.tally import Tally
+from veilflow.components.training.history import auc, log_loss
+from veilflow.components.training.tally import Tally
 
 
 @dataclass(frozen=True)

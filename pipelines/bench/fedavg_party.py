@@ -20,7 +20,7 @@ from veilflow.components.horizontal.fedavg.settings import (
 from veilflow.components.horizontal.fedavg_train.training import Cast, FedAvgTraining, value_bound
 from veilflow.components.privacy.secagg.secure_sum import SecureSum
 from veilflow.components.privacy.secagg.settings import SumSettings
-from veilflow.components.vertical.split.tally import Tally
+from veilflow.components.training.tally import Tally
 from veilflow.pipelines.party.traffic import TrafficMeter
 
 CLIENTS, COORDINATOR = ("hospital", "insurer"), "coordinator"

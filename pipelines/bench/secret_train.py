@@ -81,7 +81,7 @@ def central_auc(folder: Path, table: str, token: str) -> float:
     """Test AUC where one process holds all columns."""
     from sklearn.linear_model import LogisticRegression
 
-    from veilflow.components.vertical.split.history import auc
+    from veilflow.components.training.history import auc
     from veilflow.pipelines.bench.split_data import load_part
 
     one, other = (load_part(folder, table, token, label) for label in (True, False))

@@ -11,11 +11,11 @@ from veilflow.components.devices.pyu import publish, run_on, send_to
 from veilflow.components.devices.replicate import deal
 from veilflow.components.devices.secret import SecretMachine
 from veilflow.components.devices.secret_table import FEATURE, LABEL, SecretColumn, SecretTable, SpuFacts
+from veilflow.components.training.batches import epoch_order
+from veilflow.components.training.history import auc
 from veilflow.components.vertical.secret.network import make_network
 from veilflow.components.vertical.secret.optimiser import Rule
 from veilflow.components.vertical.secret_train.training import SecretTraining
-from veilflow.components.vertical.split.batches import epoch_order
-from veilflow.components.vertical.split.history import auc
 from veilflow.components.vertical.split.model import Dense
 from veilflow.pipelines.bench.split_data import load_part
 from veilflow.pipelines.party.traffic import TrafficMeter

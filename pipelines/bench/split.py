@@ -88,7 +88,7 @@ def central_rows_per_second(rows: int, batch: int, features: int) -> float:
 
 def central_auc(folder: Path, table: str, token: str, epochs: int, batch: int) -> float:
     """Test AUC of the same network trained on all columns at one place."""
-    from veilflow.components.vertical.split.history import auc
+    from veilflow.components.training.history import auc
     from veilflow.pipelines.bench.split_data import load_part
 
     one, other = (load_part(folder, table, token, label) for label in (True, False))

@@ -9,11 +9,11 @@ import numpy as np
 
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.secret import SecretMachine
-from veilflow.components.vertical.split.batches import batch_size, epoch_order
+from veilflow.components.training.batches import batch_size, epoch_order
 from veilflow.components.vertical.split.model import Dense, SplitModel
 from veilflow.components.vertical.split.roster import Roster
 from veilflow.components.vertical.split.settings import SUMMED, Optimiser, Settings
-from veilflow.components.vertical.split_train.loop import Training
+from veilflow.components.vertical.split_train.epochs import SplitTraining
 from veilflow.components.vertical.split_train.per_example import PerExampleTraining
 from veilflow.components.vertical.split_train.summed import SummedTraining
 from veilflow.pipelines.bench.split_data import Table, load_part
@@ -85,7 +85,7 @@ def _training(
     chosen: Settings,
     size: int,
     activation: str,
-) -> Training:
+) -> SplitTraining:
     roster = Roster(columns, LABEL_HOLDER, "label")
     bottoms = {party: Dense((EMBEDDING,), "relu") for party in columns}
     model = SplitModel(bottoms, Dense((HIDDEN,), activation))

@@ -5,7 +5,7 @@ import pandas as pd
 
 from veilflow.components.data.columns import Columns
 from veilflow.components.errors import ComponentError
-from veilflow.components.vertical.split.features import binary_label, feature_matrix
+from veilflow.components.training.features import binary_label, feature_matrix
 
 Data = tuple[np.ndarray, np.ndarray]
 """``x`` float32, one row per entry of the first axis; ``y`` float32, 0 or 1."""

@@ -16,7 +16,7 @@ from veilflow.components.horizontal.fedavg.networks import network
 from veilflow.components.horizontal.fedavg.randomness import SecretStream
 from veilflow.components.horizontal.fedavg.settings import ModelSpec, Settings
 from veilflow.components.privacy.release import protect
-from veilflow.components.vertical.split.tally import Tally
+from veilflow.components.training.tally import Tally
 
 Part = tuple[dict[str, Any], dict[str, np.ndarray]]
 

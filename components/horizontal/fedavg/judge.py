@@ -10,7 +10,7 @@ from veilflow.components.horizontal.fedavg import contribution, robust
 from veilflow.components.horizontal.fedavg.client import Client, common, follow, logits
 from veilflow.components.horizontal.fedavg.codec import decode, release_of
 from veilflow.components.horizontal.fedavg.settings import EXACT_CLIENTS, Settings
-from veilflow.components.vertical.split.history import auc, log_loss
+from veilflow.components.training.history import auc, log_loss
 
 _PERMUTATIONS = 30
 

@@ -20,8 +20,7 @@ from jax import Array
 
 from veilflow.components.errors import ComponentError
 from veilflow.components.horizontal.fedavg.settings import ModelSpec
-from veilflow.components.vertical.split.model import Module
-from veilflow.components.vertical.split.network import load_module
+from veilflow.components.training.user_modules import Module, load_module
 
 Params = Mapping[str, Array]
 

@@ -34,8 +34,8 @@ from veilflow.components.horizontal.fedavg.client import logits, make_client, re
 from veilflow.components.horizontal.fedavg.settings import Settings
 from veilflow.components.horizontal.fedavg_train.component import read_source
 from veilflow.components.horizontal.fedavg_train.sources import Source, load
-from veilflow.components.vertical.split.bundle import rules_of, section
-from veilflow.components.vertical.split.features import require_columns
+from veilflow.components.training.features import require_columns
+from veilflow.components.training.parts import rules_of, section
 
 SCORE = "score"
 

@@ -11,7 +11,7 @@ from veilflow.components.errors import ComponentError
 from veilflow.components.horizontal.fedavg.budget import Budget, charges, require_rounds, terms
 from veilflow.components.horizontal.fedavg.settings import Settings
 from veilflow.components.horizontal.fedavg_train.training import Cast, FedAvgTraining
-from veilflow.components.vertical.split_train.checkpoints import Checkpoints
+from veilflow.components.training.checkpoints import Checkpoints
 
 
 def choose_coordinator(ctx: Any, wanted: Any, clients: tuple[str, ...]) -> str:

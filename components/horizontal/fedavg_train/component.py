@@ -49,13 +49,15 @@ from veilflow.components.horizontal.fedavg_train.accounts import (
     open_budgets,
     write_receipts,
 )
-from veilflow.components.horizontal.fedavg_train.loop import train
 from veilflow.components.horizontal.fedavg_train.report import write_report
 from veilflow.components.horizontal.fedavg_train.sources import Source, agree, load, merger, row_counts, rules_at
 from veilflow.components.horizontal.fedavg_train.training import Cast, FedAvgTraining, value_bound
 from veilflow.components.privacy.secagg.secure_sum import SecureSum
 from veilflow.components.privacy.secagg.settings import BACKENDS, MASKS, MIN_KEY_BITS, SumSettings
-from veilflow.components.vertical.split_train.checkpoints import Checkpoints, data_digest, training_key
+from veilflow.components.training.checkpoints import Checkpoints, data_digest, training_key
+from veilflow.components.training.loop import Course, train
+
+_REMEDY = "Scale the features (data/federated_stats) or lower learning_rate."
 
 
 @dataclass
@@ -308,7 +310,8 @@ class FedAvgTrain(Component):
         def tell(done: int, figures: Any) -> None:
             progress(ctx, done / settings.rounds, round=done, **{k: round(v, 6) for k, v in figures.items()})
 
-        history, identity = train(training, settings, coordinator, checkpoints, tell)
+        course = Course(settings.rounds, settings.patience, settings.checkpoint_every, coordinator, "round", _REMEDY)
+        history, identity = train(training, training.round, course, checkpoints, tell)
         self._store(ctx, facts, identity, training, rules)
         if checkpoints is not None:
             checkpoints.clear()

@@ -7,7 +7,7 @@ from veilflow.components.devices.report import ReportBuilder
 from veilflow.components.horizontal.fedavg.settings import ModelSpec, Settings
 from veilflow.components.horizontal.fedavg_train.training import Cast, FedAvgTraining
 from veilflow.components.privacy.ledger import UNITS
-from veilflow.components.vertical.split.history import History
+from veilflow.components.training.history import History
 
 _KEPT = ("round_maximum", "round_of_maximum", "rounds", "epsilon_rdp")
 NOT_COVERED = "row counts, schema, fitted rules, reference rows and what is read off them, choice of settings, timing"

@@ -12,7 +12,7 @@ from veilflow.components.data.columns import Columns, common_columns
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.errors import ComponentError
 from veilflow.components.horizontal.fedavg.arrays import image_arrays, table_arrays
-from veilflow.components.vertical.split.bundle import merge
+from veilflow.components.training.parts import merge
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,8 @@ from veilflow.components.horizontal.fedavg.codec import UNIT, kept, narrowed, re
 from veilflow.components.horizontal.fedavg.replica import Replica
 from veilflow.components.horizontal.fedavg.settings import ModelSpec, Settings
 from veilflow.components.privacy.secagg.secure_sum import SecureSum
-from veilflow.components.vertical.split.batches import order_token
-from veilflow.components.vertical.split.tally import Tally
+from veilflow.components.training.batches import order_token
+from veilflow.components.training.tally import Tally
 
 GLOBAL, SUM, SCORED = "global model", "public sum", "scored update"
 

@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from veilflow.components.errors import ComponentError
+from veilflow.components.training.user_modules import Module
 from veilflow.components.vertical.secret.network import Spec
-from veilflow.components.vertical.split.model import Dense, Module
+from veilflow.components.vertical.split.model import Dense
 
 MODEL_KIND = "sf.model.vf_secret_model"
 VERSION = 1

@@ -4,7 +4,8 @@ import json
 from collections.abc import Sequence
 
 from veilflow.components.errors import ComponentError
-from veilflow.components.vertical.split.model import Dense, Module, dense_top
+from veilflow.components.training.user_modules import Module
+from veilflow.components.vertical.split.model import Dense, dense_top
 
 
 def declare(layers: Sequence[int], activation: str, module: str, arguments: str) -> Dense | Module:

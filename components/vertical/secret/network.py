@@ -15,10 +15,10 @@ from jax import Array, lax
 from jax.flatten_util import ravel_pytree
 
 from veilflow.components.errors import ComponentError
+from veilflow.components.training.user_modules import Module, load_module
 from veilflow.components.vertical.split import top
 from veilflow.components.vertical.split.fixed_point import FRACTION_BITS
-from veilflow.components.vertical.split.model import Dense, Module
-from veilflow.components.vertical.split.network import load_module
+from veilflow.components.vertical.split.model import Dense
 
 Spec = Dense | Module
 

@@ -38,11 +38,11 @@ from veilflow.components.devices.secret import SecretMachine
 from veilflow.components.devices.secret_table import LABEL, SECRET_TABLE_KIND, SpuFacts, read_secret_table
 from veilflow.components.devices.tables import read_frame, write_table
 from veilflow.components.errors import ComponentError
+from veilflow.components.training.features import feature_matrix, require_columns, require_numeric
+from veilflow.components.training.parts import section
 from veilflow.components.vertical.secret.bundle import MODEL_KIND, Facts
 from veilflow.components.vertical.secret.rows import CHUNK, split_positions
 from veilflow.components.vertical.secret_predict.scoring import score_secret, score_shared
-from veilflow.components.vertical.split.bundle import section
-from veilflow.components.vertical.split.features import feature_matrix, require_columns, require_numeric
 
 SCORE = "score"
 ALL_ROWS, HELD_OUT = "all", "held_out"

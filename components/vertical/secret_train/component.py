@@ -21,6 +21,8 @@ from veilflow.components.devices.report import ReportBuilder
 from veilflow.components.devices.secret import SecretMachine
 from veilflow.components.devices.secret_table import SECRET_TABLE_KIND, SecretTable, SpuFacts, read_secret_table
 from veilflow.components.errors import ComponentError
+from veilflow.components.training.batches import batch_size, epoch_order, order_token
+from veilflow.components.training.parts import merge
 from veilflow.components.vertical.secret.bundle import MODEL_KIND, Facts
 from veilflow.components.vertical.secret.declare import declare, is_logistic
 from veilflow.components.vertical.secret.network import make_network
@@ -28,8 +30,6 @@ from veilflow.components.vertical.secret.optimiser import Rule
 from veilflow.components.vertical.secret.rows import split_positions, split_seed
 from veilflow.components.vertical.secret.settings import AUTO, DEALT_RANGE, MINIMUM_ROWS, OPTIMISERS, SIGMOIDS, Settings
 from veilflow.components.vertical.secret_train.training import SecretTraining, features_of, label_of
-from veilflow.components.vertical.split.batches import batch_size, epoch_order, order_token
-from veilflow.components.vertical.split.bundle import merge
 from veilflow.components.vertical.split.model import TOP_ACTIVATIONS
 
 WATCHED_ROWS = 8192

@@ -16,11 +16,11 @@ from veilflow.components.devices.pyu import run_on
 from veilflow.components.devices.secret import Cut, DealtSigmoid, SecretMachine, SecretProgram, Stage
 from veilflow.components.devices.secret_table import FEATURE, LABEL, MASK, WEIGHT, SecretTable
 from veilflow.components.errors import ComponentError
+from veilflow.components.training.batches import batches
 from veilflow.components.vertical.secret import programs
 from veilflow.components.vertical.secret.network import ModuleNetwork, Network
 from veilflow.components.vertical.secret.optimiser import Rule
 from veilflow.components.vertical.secret.rows import CHUNK, chunks
-from veilflow.components.vertical.split.batches import batches
 
 TABLE, WEIGHTS = "table", "row weights"
 

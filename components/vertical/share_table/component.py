@@ -32,7 +32,7 @@ from veilflow.components.devices.secret_table import (
 )
 from veilflow.components.devices.tables import read_frame
 from veilflow.components.errors import ComponentError
-from veilflow.components.vertical.split.features import binary_label, feature_matrix, require_numeric
+from veilflow.components.training.features import binary_label, feature_matrix, require_numeric
 
 
 @register(domain="vertical", version="1.0.0", name="share_table")

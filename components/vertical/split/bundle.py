@@ -1,10 +1,8 @@
 """A trained split model at rest: public facts, and per party a document and arrays (see `devices.objects`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from veilflow.components.errors import ComponentError
 from veilflow.components.vertical.split.model import SplitModel
@@ -14,9 +12,6 @@ MODEL_KIND = "sf.model.vf_split"
 """Object type of the bundle."""
 
 VERSION = 1
-
-Part = tuple[dict[str, Any], dict[str, np.ndarray]]
-"""What one party stores: a JSON document, and arrays by name."""
 
 
 @dataclass(frozen=True)
@@ -61,30 +56,3 @@ class Facts:
         model = SplitModel.from_json(document["model"])
         known = (document["release"], document["settings"], document["rules"], document["identity"])
         return Facts(model, roster, *known)
-
-
-def merge(identity: str, sections: Mapping[str, Part], rules: Sequence[Part]) -> Part:
-    """One party's part of the bundle.
-
-    Args:
-        sections: name (``bottom``, ``top``) -> what is stored under it.
-        rules: that party's preprocessing rules, in the order they apply, stored as they are.
-    """
-    named = dict(sections) | {f"rule{i}": rule for i, rule in enumerate(rules)}
-    document = {"identity": identity, "sections": {name: part[0] for name, part in named.items()}}
-    arrays = {f"{name}//{key}": value for name, part in named.items() for key, value in part[1].items()}
-    return document, arrays
-
-
-def section(part: Part, name: str) -> Part:
-    """One section of a party's part; an empty one where there is none."""
-    document, arrays = part
-    prefix = f"{name}//"
-    found = {key[len(prefix) :]: value for key, value in arrays.items() if key.startswith(prefix)}
-    return document["sections"].get(name, {}), found
-
-
-def rules_of(part: Part) -> list[dict[str, Any]]:
-    """A party's preprocessing rules, in order."""
-    documents = part[0]["sections"]
-    return [documents[f"rule{i}"] for i in range(sum(name.startswith("rule") for name in documents))]

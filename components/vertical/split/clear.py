@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from veilflow.components.training.history import auc
+from veilflow.components.training.parts import Part
 from veilflow.components.vertical.split import top
-from veilflow.components.vertical.split.bundle import Part
-from veilflow.components.vertical.split.history import auc
 from veilflow.components.vertical.split.model import Bottom, Dense
 from veilflow.components.vertical.split.network import network
 from veilflow.components.vertical.split.owner import Owner, embed, restore_owner, transform, updater

@@ -4,7 +4,8 @@ import json
 from dataclasses import dataclass
 
 from veilflow.components.errors import ComponentError
-from veilflow.components.vertical.split.model import Bottom, Module, SplitModel, dense_bottom, dense_top, parse_by_party
+from veilflow.components.training.user_modules import Module
+from veilflow.components.vertical.split.model import Bottom, SplitModel, dense_bottom, dense_top, parse_by_party
 from veilflow.components.vertical.split.roster import Roster
 from veilflow.components.vertical.split.settings import SUMMED
 

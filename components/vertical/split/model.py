@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from veilflow.components.errors import ComponentError
+from veilflow.components.training.user_modules import Module
 
 BOTTOM_ACTIVATIONS = ("relu", "tanh", "sigmoid", "gelu", "identity")
 """Bottoms run in the clear, so any elementwise function will do."""
@@ -27,19 +28,6 @@ class Dense:
 
     layers: tuple[int, ...]
     activation: str
-
-
-@dataclass(frozen=True)
-class Module:
-    """A user's own Flax module, importable where it runs: ``package.module:Class``.
-
-    The module maps a batch of features (rows x columns, float32) to embeddings (rows x any width) and keeps no state
-    but its parameters.
-    """
-
-    path: str
-    arguments: str = "{}"
-    """Constructor arguments as a JSON object."""
 
 
 Bottom = Dense | Module

@@ -1,13 +1,10 @@
 """Bottoms as networks: dense layers of ours or a user's Flax module behind one interface, for use in the clear."""
 
-import importlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,8 +12,9 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jax import Array
 
 from veilflow.components.errors import ComponentError
+from veilflow.components.training.user_modules import Module, load_module
 from veilflow.components.vertical.split.bottom import apply_dense, init_dense, pack_params, unpack_params
-from veilflow.components.vertical.split.model import Bottom, Dense, Module
+from veilflow.components.vertical.split.model import Bottom, Dense
 
 
 @dataclass(frozen=True)
@@ -72,28 +70,3 @@ def _flax(spec: Module) -> Network:
         pack=lambda params: {key: np.asarray(value) for key, value in flatten_dict(params, sep="/").items()},
         unpack=lambda arrays: unflatten_dict({key: jnp.asarray(value) for key, value in arrays.items()}, sep="/"),
     )
-
-
-def load_module(spec: Module) -> nn.Module:
-    """Import and build a user's Flax module.
-
-    Raises:
-        ComponentError: no such module or class, not a Flax module, or arguments it does not take.
-    """
-    package, _, name = spec.path.partition(":")
-    if not name:
-        raise ComponentError(f"'{spec.path}' is not of the form package.module:Class.")
-    try:
-        found = getattr(importlib.import_module(package), name)
-    except (ImportError, AttributeError) as problem:
-        raise ComponentError(
-            f"'{spec.path}' cannot be imported ({type(problem).__name__}); install its package at every feature party."
-        ) from None
-    if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise ComponentError(f"'{spec.path}' is not a flax.linen module.")
-    try:
-        return found(**json.loads(spec.arguments))
-    except (TypeError, ValueError):
-        raise ComponentError(
-            f"'{spec.path}' does not take the arguments it was given; they must be a JSON object."
-        ) from None

@@ -11,8 +11,8 @@ import numpy as np
 import optax
 
 from veilflow.components.errors import ComponentError
+from veilflow.components.training.parts import Part
 from veilflow.components.vertical.split.bottom import trace_dense, unpack_gradient
-from veilflow.components.vertical.split.bundle import Part
 from veilflow.components.vertical.split.model import Bottom, Dense
 from veilflow.components.vertical.split.network import network
 from veilflow.components.vertical.split.noise import gaussian

@@ -35,9 +35,10 @@ from veilflow.components.devices.schemas import names_of_kind
 from veilflow.components.devices.secret import SecretMachine
 from veilflow.components.devices.tables import read_frame, write_table
 from veilflow.components.errors import ComponentError
+from veilflow.components.training.features import feature_matrix, require_columns, require_numeric
+from veilflow.components.training.parts import Part, rules_of, section
 from veilflow.components.vertical.split import clear
-from veilflow.components.vertical.split.bundle import MODEL_KIND, Facts, Part, rules_of, section
-from veilflow.components.vertical.split.features import feature_matrix, require_columns, require_numeric
+from veilflow.components.vertical.split.bundle import MODEL_KIND, Facts
 from veilflow.components.vertical.split.owner import embed, stored_params
 from veilflow.components.vertical.split.settings import SUMMED
 from veilflow.components.vertical.split_train.per_example import matrix

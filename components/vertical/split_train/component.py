@@ -24,11 +24,14 @@ from veilflow.components.devices.schemas import names_of_kind
 from veilflow.components.devices.secret import SecretMachine
 from veilflow.components.devices.tables import read_frame
 from veilflow.components.errors import ComponentError
-from veilflow.components.vertical.split.batches import batch_size
-from veilflow.components.vertical.split.bundle import MODEL_KIND, Facts, merge
+from veilflow.components.training.batches import batch_size
+from veilflow.components.training.checkpoints import Checkpoints, data_digest, training_key
+from veilflow.components.training.features import binary_label, feature_matrix, require_columns, require_numeric
+from veilflow.components.training.history import History
+from veilflow.components.training.loop import train
+from veilflow.components.training.parts import merge
+from veilflow.components.vertical.split.bundle import MODEL_KIND, Facts
 from veilflow.components.vertical.split.declare import Declaration, declare
-from veilflow.components.vertical.split.features import binary_label, feature_matrix, require_columns, require_numeric
-from veilflow.components.vertical.split.history import History
 from veilflow.components.vertical.split.model import BOTTOM_ACTIVATIONS, TOP_ACTIVATIONS, SplitModel
 from veilflow.components.vertical.split.roster import Roster, make_roster
 from veilflow.components.vertical.split.settings import (
@@ -39,8 +42,7 @@ from veilflow.components.vertical.split.settings import (
     Optimiser,
     Settings,
 )
-from veilflow.components.vertical.split_train.checkpoints import Checkpoints, data_digest, training_key
-from veilflow.components.vertical.split_train.loop import Training, Validation, train
+from veilflow.components.vertical.split_train.epochs import SplitTraining, Validation, course_of, epoch_step
 from veilflow.components.vertical.split_train.per_example import PerExampleTraining
 from veilflow.components.vertical.split_train.summed import SCORE_ROWS, SummedTraining
 
@@ -141,7 +143,7 @@ class SplitTrain(Component):
         size = batch_size(rows, settings.batch, settings.minimum_batch)
         validation = self._validation(ctx, roster)
         _announce(ctx, settings, rows // size, size, validation)
-        training: Training
+        training: SplitTraining
         if settings.release == SUMMED:
             machine = SecretMachine(ctx.make_spu())
             training = SummedTraining(machine, roster, model, settings, data, size)
@@ -153,7 +155,8 @@ class SplitTrain(Component):
         def tell(done: int, figures: Any) -> None:
             progress(ctx, done / settings.epochs, epoch=done, **{k: round(v, 6) for k, v in figures.items()})
 
-        history, identity = train(training, settings, roster.holders, rows, validation, checkpoints, tell)
+        step = epoch_step(training, roster.holders, rows, validation)
+        history, identity = train(training, step, course_of(settings, roster.holders), checkpoints, tell)
         self._store(ctx, facts, identity, training)
         if checkpoints is not None:
             checkpoints.clear()
@@ -194,7 +197,7 @@ class SplitTrain(Component):
         return Validation(data, rows)
 
     def _checkpoints(
-        self, ctx: Context, facts: Facts, training: Training, data: dict[str, Any], rows: int
+        self, ctx: Context, facts: Facts, training: SplitTraining, data: dict[str, Any], rows: int
     ) -> Checkpoints | None:
         folder: Path | None = getattr(ctx, "checkpoint_dir", None)
         if folder is None or not self.checkpoint_every:
@@ -205,7 +208,7 @@ class SplitTrain(Component):
         parties = sorted({party for parts in training.state().values() for party in parts})
         return Checkpoints(folder, key, digests, parties)
 
-    def _store(self, ctx: Context, facts: Facts, identity: str, training: Training) -> None:
+    def _store(self, ctx: Context, facts: Facts, identity: str, training: SplitTraining) -> None:
         sections = training.model_sections()
         rules = [read_object(ctx, stored, stored.type)[1] for stored in self.rules or []]
         _require_owners(rules, facts.roster)

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from veilflow.components.devices.pyu import publish, run_on, send_to
+from veilflow.components.training.batches import batches
+from veilflow.components.training.history import auc, log_loss
 from veilflow.components.vertical.split import clear
-from veilflow.components.vertical.split.batches import batches
-from veilflow.components.vertical.split.history import auc, log_loss
 from veilflow.components.vertical.split.model import SplitModel
 from veilflow.components.vertical.split.owner import Owner, embed, make_owner, owner_part, restore_owner
 from veilflow.components.vertical.split.roster import Roster

@@ -15,9 +15,10 @@ import numpy as np
 from veilflow.components.devices.labels import OPENED, sending
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.secret import SecretMachine, SecretProgram
+from veilflow.components.training.batches import batches
+from veilflow.components.training.history import auc, log_loss
+from veilflow.components.training.tally import Tally
 from veilflow.components.vertical.split import programs, top
-from veilflow.components.vertical.split.batches import batches
-from veilflow.components.vertical.split.history import auc, log_loss
 from veilflow.components.vertical.split.model import Dense, SplitModel
 from veilflow.components.vertical.split.owner import (
     Owner,
@@ -31,7 +32,6 @@ from veilflow.components.vertical.split.owner import (
 )
 from veilflow.components.vertical.split.roster import Roster
 from veilflow.components.vertical.split.settings import Settings
-from veilflow.components.vertical.split.tally import Tally
 
 SCORE_ROWS = 4096
 """Rows scored by one secret program; the last chunk is filled up, so that one program serves all."""

@@ -209,7 +209,7 @@ def pieces(ctx: Any, folder: str, rounds: int, slow: bool = False) -> tuple[Any,
     from veilflow.components.horizontal.fedavg.settings import LocalSettings, ModelSpec, Privacy, Settings
     from veilflow.components.horizontal.fedavg_train.training import Cast, FedAvgTraining, value_bound
     from veilflow.components.privacy.secagg.secure_sum import SecureSum
-    from veilflow.components.vertical.split_train.checkpoints import Checkpoints
+    from veilflow.components.training.checkpoints import Checkpoints
 
     clients = ("hospital", "insurer")
 
@@ -234,11 +234,12 @@ def pieces(ctx: Any, folder: str, rounds: int, slow: bool = False) -> tuple[Any,
 
 def interrupted(ctx: Any, folder: str, rounds: int) -> dict[str, Any]:
     from veilflow.components.devices.pyu import publish, run_on
-    from veilflow.components.horizontal.fedavg_train.loop import train
+    from veilflow.components.training.loop import Course, train
 
     training, settings, checkpoints = pieces(ctx, folder, rounds)
     told: list[int] = []
-    history, identity = train(training, settings, "hospital", checkpoints, lambda done, _: told.append(done))
+    course = Course(settings.rounds, settings.patience, settings.checkpoint_every, "hospital", "round", "")
+    history, identity = train(training, training.round, course, checkpoints, lambda done, _: told.append(done))
     parts = training.model_sections()
     sums = {party: run_on(party, lambda p: float(p[1]["params/Dense_0/kernel"].sum()), parts[party]) for party in parts}
     return {"told": told, "identity": identity, "rounds": len(history.rows), "sums": publish(sums)}

@@ -14,7 +14,7 @@ from veilflow.components.horizontal.fedavg.local import train_round
 from veilflow.components.horizontal.fedavg.networks import network, row_loss
 from veilflow.components.horizontal.fedavg.randomness import SecretStream
 from veilflow.components.horizontal.fedavg.settings import LocalSettings, ModelSpec, Privacy, Server, Settings
-from veilflow.components.vertical.split.tally import Tally
+from veilflow.components.training.tally import Tally
 
 MLP = ModelSpec("mlp", (6, 4), "tanh")
 

@@ -104,7 +104,7 @@ def test_figures_computed_inside_are_those_of_the_opened_scores(trained: Any, ve
 
 def test_the_opened_model_gives_the_scores_and_lies_where_it_was_asked_for(trained: Any, veilflow_cluster: Any) -> None:
     from veilflow.components.devices.objects import unpack
-    from veilflow.components.vertical.split.bundle import section
+    from veilflow.components.training.parts import section
 
     run, out, rows = trained
     parts = {p: unpack(stored(out, p, "train", "model").read_bytes()) for p in ("hospital", "insurer", "coordinator")}
@@ -221,7 +221,7 @@ def test_training_goes_on_from_an_anonymous_alignment_with_a_hidden_count(
     veilflow_cluster: Any, tmp_path: Path
 ) -> None:
     from veilflow.components.devices.objects import unpack
-    from veilflow.components.vertical.split.bundle import section
+    from veilflow.components.training.parts import section
 
     rows = write_tables(tmp_path)
     common = rows[rows.counts == 1]

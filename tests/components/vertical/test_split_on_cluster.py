@@ -98,8 +98,8 @@ def test_the_bundle_alone_gives_the_scores(trained: Any, veilflow_cluster: Any) 
 def plain_logits(release: str, out: Path, frames: dict[str, pd.DataFrame]) -> np.ndarray:
     from veilflow.components.devices.objects import unpack
     from veilflow.components.devices.secret_shares import join
+    from veilflow.components.training.parts import section
     from veilflow.components.vertical.split import clear
-    from veilflow.components.vertical.split.bundle import section
     from veilflow.components.vertical.split.model import Dense
     from veilflow.components.vertical.split.owner import embed, stored_params
 
@@ -159,10 +159,10 @@ def pieces(ctx: Any, epochs: int, folder: str = "", patience: int = 0) -> tuple[
     """A summed training on random rows, without a pipeline around it."""
     from veilflow.components.devices.pyu import run_on
     from veilflow.components.devices.secret import SecretMachine
+    from veilflow.components.training.checkpoints import Checkpoints, data_digest
     from veilflow.components.vertical.split.model import Dense, SplitModel
     from veilflow.components.vertical.split.roster import Roster
     from veilflow.components.vertical.split.settings import Optimiser, Settings
-    from veilflow.components.vertical.split_train.checkpoints import Checkpoints, data_digest
     from veilflow.components.vertical.split_train.summed import SummedTraining
 
     roster = Roster({"hospital": ("a", "b"), "insurer": ("c",)}, "hospital", "sick")
@@ -187,7 +187,8 @@ def pieces(ctx: Any, epochs: int, folder: str = "", patience: int = 0) -> tuple[
 def opened_names(ctx: Any) -> list[list[str]]:
     """Every (receiver, variable) that is opened in a training with validation."""
     from veilflow.components.devices.secret import SecretMachine
-    from veilflow.components.vertical.split_train.loop import Validation, train
+    from veilflow.components.training.loop import train
+    from veilflow.components.vertical.split_train.epochs import Validation, course_of, epoch_step
 
     seen: set[tuple[str, str]] = set()
     original = SecretMachine.run
@@ -199,7 +200,8 @@ def opened_names(ctx: Any) -> list[list[str]]:
     SecretMachine.run = watch
     try:
         training, settings, roster, data, _ = pieces(ctx, 2)
-        train(training, settings, roster.holders, 96, Validation(data, 96), None, lambda *_: None)
+        step = epoch_step(training, roster.holders, 96, Validation(data, 96))
+        train(training, step, course_of(settings, roster.holders), None, lambda *_: None)
     finally:
         SecretMachine.run = original
     return sorted([list(each) for each in seen])
@@ -219,11 +221,13 @@ def test_nothing_is_opened_but_summed_gradients_to_their_owners_the_loss_and_val
 
 def interrupted(ctx: Any, folder: str, epochs: int) -> dict[str, Any]:
     from veilflow.components.devices.pyu import publish, run_on
-    from veilflow.components.vertical.split_train.loop import train
+    from veilflow.components.training.loop import train
+    from veilflow.components.vertical.split_train.epochs import course_of, epoch_step
 
     training, settings, roster, _, checkpoints = pieces(ctx, epochs, folder)
     told: list[int] = []
-    history, identity = train(training, settings, roster.holders, 96, None, checkpoints, lambda n, _: told.append(n))
+    step, course = epoch_step(training, roster.holders, 96, None), course_of(settings, roster.holders)
+    history, identity = train(training, step, course, checkpoints, lambda n, _: told.append(n))
     bottoms = training.model_sections()["bottom"]
     sums = {
         party: run_on(party, lambda p: float(p[1]["params/layer1/kernel"].sum()), b) for party, b in bottoms.items()
@@ -249,7 +253,8 @@ def test_an_interrupted_training_goes_on_where_all_parties_can(veilflow_cluster:
 def stopped_early(ctx: Any, folder: str, losses: list[float]) -> dict[str, Any]:
     """Training whose losses are made up, so that the best epoch is known; a bottom's bias tells the epochs apart."""
     from veilflow.components.devices.pyu import publish, run_on
-    from veilflow.components.vertical.split_train.loop import train
+    from veilflow.components.training.loop import train
+    from veilflow.components.vertical.split_train.epochs import course_of, epoch_step
 
     training, settings, roster, _, checkpoints = pieces(ctx, len(losses), folder, patience=2)
     original, done = training.epoch, len(list((Path(folder) / ctx.self_party).glob("*.npz"))) and 2
@@ -266,7 +271,8 @@ def stopped_early(ctx: Any, folder: str, losses: list[float]) -> dict[str, Any]:
         part = training.model_sections()["bottom"]["insurer"]
         return float(publish(run_on("insurer", lambda p: float(p[1]["params/layer1/bias"].sum()), part)))
 
-    history, _ = train(training, settings, roster.holders, 96, None, checkpoints, lambda *_: marks.append(mark()))
+    step, course = epoch_step(training, roster.holders, 96, None), course_of(settings, roster.holders)
+    history, _ = train(training, step, course, checkpoints, lambda *_: marks.append(mark()))
     return {"epochs": len(history.rows), "marks": marks, "kept": mark()}
 
 

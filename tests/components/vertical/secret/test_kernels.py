@@ -12,10 +12,11 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from veilflow.components.errors import ComponentError
+from veilflow.components.training.user_modules import Module
 from veilflow.components.vertical.secret import programs
 from veilflow.components.vertical.secret.network import make_network
 from veilflow.components.vertical.secret.optimiser import Rule, clip_by_norm
-from veilflow.components.vertical.split.model import Dense, Module
+from veilflow.components.vertical.split.model import Dense
 
 OnSpu = Callable[[Callable[..., Any]], Callable[..., Any]]
 ROWS, FEATURES = 64, 5

@@ -3,7 +3,8 @@ import pytest
 
 from veilflow.components.devices.objects import pack, unpack
 from veilflow.components.errors import ComponentError
-from veilflow.components.vertical.split.bundle import Facts, merge, rules_of, section
+from veilflow.components.training.parts import merge, rules_of, section
+from veilflow.components.vertical.split.bundle import Facts
 from veilflow.components.vertical.split.model import Dense, SplitModel
 from veilflow.components.vertical.split.roster import make_roster
 

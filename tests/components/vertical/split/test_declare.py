@@ -5,8 +5,9 @@ import json
 import pytest
 
 from veilflow.components.errors import ComponentError
+from veilflow.components.training.user_modules import Module
 from veilflow.components.vertical.split.declare import Declaration, declare
-from veilflow.components.vertical.split.model import Dense, Module, SplitModel
+from veilflow.components.vertical.split.model import Dense, SplitModel
 from veilflow.components.vertical.split.roster import make_roster
 
 ROSTER = make_roster({"a": ["x"], "b": ["y"], "c": []}, {"c": ["sick"]})

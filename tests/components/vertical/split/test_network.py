@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from veilflow.components.errors import ComponentError
-from veilflow.components.vertical.split.model import Dense, Module
+from veilflow.components.training.user_modules import Module
+from veilflow.components.vertical.split.model import Dense
 from veilflow.components.vertical.split.network import network
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from veilflow.components.errors import ComponentError
-from veilflow.components.vertical.split.features import (
+from veilflow.components.training.features import (
     binary_label,
     feature_matrix,
     require_columns,

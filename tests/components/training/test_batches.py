@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from veilflow.components.errors import ComponentError
-from veilflow.components.vertical.split.batches import batch_size, batches, epoch_order, order_token
+from veilflow.components.training.batches import batch_size, batches, epoch_order, order_token
 
 
 @given(rows=st.integers(8, 5000), wanted=st.integers(8, 1000), minimum=st.integers(8, 64))

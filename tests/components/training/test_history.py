@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.metrics import roc_auc_score
 
-from veilflow.components.vertical.split.history import History, auc, log_loss
+from veilflow.components.training.history import History, auc, log_loss
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(-3, 3)), min_size=2, max_size=60))

@@ -12,7 +12,7 @@ import numpy as np
 from veilflow.components.devices.objects import pack, unpack
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.errors import ComponentError
-from veilflow.components.vertical.split.bundle import Part, merge, section
+from veilflow.components.training.parts import Part, merge, section
 
 _KEPT = 2  # a crash while parties write leaves some of them one checkpoint behind
 
