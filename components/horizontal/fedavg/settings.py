@@ -1,7 +1,8 @@
 """Public settings of federated averaging: safe to log, to hash and to store with the model. Light."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from veilflow.components.errors import ComponentError
@@ -226,6 +227,18 @@ class Settings:
     secure_sum: SumSettings = field(default_factory=SumSettings)
     patience: int = 0
     checkpoint_every: int = 0
+
+    @property
+    def steps(self) -> LocalSettings:
+        """The local steps as they are run. Where only a share k of the coordinates moves in a round, each of them gets
+        1/k of the steps, so they are 1/k as long: ``keep`` changes nothing else of how a model is to be trained."""
+        longer = 1 / self.compress.keep if self.compress.trains_masked else 1.0
+        return replace(self.local, rate=self.local.rate * longer)
+
+    @property
+    def row_bound(self) -> float:
+        """L2 bound of a row's gradient as it is clipped: on a share k of the coordinates it is sqrt(k) as long."""
+        return self.privacy.clip * (math.sqrt(self.compress.keep) if self.compress.trains_masked else 1.0)
 
     @property
     def needs_individual(self) -> bool:
