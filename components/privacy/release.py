@@ -7,9 +7,9 @@
 Claim (``unit: client``, add or remove one client's vector): with ``multiplier`` z, one round is (1 / (2 z^2))-zCDP for
 client i to whoever sees the sum and knows the vectors and the noise of up to ``colluding`` other clients. Why:
 
-    - Weights. A client multiplies its clipped update by its public factor f_i (its weight over the largest weight of the
-      round) before anything is rounded. So its whole numbers have an L2 norm of at most S_i = `Release.sensitivity` (f_i),
-      which is exact, rounding included; the largest, S_max, belongs to the largest weight.
+    - Weights. A client multiplies its clipped update by its public factor f_i (its weight over the largest weight of
+      the round) before anything is rounded. So its whole numbers have an L2 norm of at most S_i, which is
+      `Release.sensitivity` of f_i and exact, rounding included; the largest, S_max, belongs to the largest weight.
     - Rotation keeps norms, and its seed is public: it moves no vector further from zero than it was.
     - Noise. Client i adds a discrete Gaussian of deviation share * z * S_i (at least `MIN_SIGMA` steps). With share 1,
       the default, its own noise alone is z S_i: the claim holds against the coordinator together with *all* others, and
@@ -39,7 +39,7 @@ from veilflow.components.privacy.rotate import Rotation
 from veilflow.components.privacy.stream import RandomWords, random_words
 
 CAP = 4.0
-"""Deviations of a rotated coordinate, noise included, at which it saturates: 6 in 100 000 are longer at the full norm."""
+"""Deviations of a rotated coordinate, noise included, at which it saturates: 6 in 100 000 do at the full norm."""
 MIN_SIGMA = 10.0
 """In grid steps: from here on discrete noise costs what continuous noise does, to 1e-3 in epsilon (tested)."""
 
@@ -134,7 +134,8 @@ def protect(
         share: of the noise that protects it alone (`noise_share`).
         words: the source of randomness; only tests give another one.
     """
-    assert 0 < factor <= 1 and 0 < share <= 1, "factors and shares come from public figures"
+    assert 0 < factor <= 1, "factors come from public weights"
+    assert 0 < share <= 1, "shares come from public figures"
     dense = np.asarray(update, np.float64)
     kept = clipped(dense if mask is None else dense[mask], release.clip)
     if kept.shape != (release.size,):
@@ -201,4 +202,4 @@ def _fits(multiplier: float, size: int, rounding: str, exponent: int, bound: int
     reach = min(CAP * norm / math.sqrt(size), norm) + 1.0
     if multiplier:
         reach = CAP * math.hypot(sensitivity / math.sqrt(size), multiplier * sensitivity)
-    return reach <= bound
+    return bool(reach <= bound)

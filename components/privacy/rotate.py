@@ -6,12 +6,12 @@ the vector was, and a cap of four deviations cuts off next to nothing. The norm 
 stays clipped, and spherical noise stays spherical: neither sensitivity nor claim changes.
 
 The rotation comes from a public seed and protects nothing. It is built from additions, subtractions and products with
-one constant only, in a fixed order: it gives the same bits on every machine, which a Fourier transform does not promise.
-Replicas of the model must not drift apart.
+one constant only, in a fixed order: it gives the same bits on every machine, which a Fourier transform does not
+promise. Replicas of the model must not drift apart.
 
 How        random signs and a Walsh-Hadamard transform over the largest power of two that fits; over the first such part
-           of the vector, then over the last, then over the first again, where the length is no power of two. A coordinate
-           then has at most sqrt(2) times the deviation of the mean one, about, and is subgaussian.
+           of the vector, then over the last, then over the first again, where the length is no power of two. A
+           coordinate then has at most sqrt(2) times the deviation of the mean one, about, and is subgaussian.
 Reference  Suresh et al. 2017, arxiv.org/abs/1611.00429; Kairouz et al. 2021, arxiv.org/abs/2102.06387, section 4.
 Cost       about 3 d log2(d) additions: 0.2 ms at 4 000 coordinates.
 """

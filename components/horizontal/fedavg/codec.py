@@ -1,7 +1,7 @@
 """An update's way into the secure sum and back, on top of `privacy.release`.
 
-Everything in `Code` is public and worked out by every party for itself. A client multiplies its update by its own weight
-before it is rounded, so the whole numbers' bits go to the update, and the sum of all clients is as short as it can be.
+Everything in `Code` and `Share` is public and worked out by every party for itself. A client multiplies its update by
+its own weight before it is rounded, so that the whole numbers' bits go to the update and not to the weight.
 """
 
 from collections.abc import Mapping
@@ -13,11 +13,9 @@ from veilflow.components.errors import ComponentError
 from veilflow.components.horizontal.fedavg.settings import Settings
 from veilflow.components.privacy.bits import pack_bits, packed_size, signed, unpack_bits, unsigned, width_of
 from veilflow.components.privacy.quantise import squared_norm
-from veilflow.components.privacy.release import Release, fitting, mean_update, noise_share, protect
+from veilflow.components.privacy.release import Release, fitting, mean_update, noise_share
 from veilflow.components.privacy.rotate import Rotation
 from veilflow.components.privacy.sparsify import mixed_mask, random_mask, scatter
-
-_SHRINK, _LEAST = 0.25, 1e-6
 
 
 @dataclass(frozen=True)
@@ -33,12 +31,12 @@ class Code:
 
 
 @dataclass(frozen=True)
-class Part:
-    """One client's part in a round."""
+class Share:
+    """One client's share in a round."""
 
     factor: float = 1.0
     """Its weight over the largest one."""
-    share: float = 1.0
+    noise: float = 1.0
     """Of the noise that would protect it alone."""
 
 
@@ -95,13 +93,7 @@ def mask_of(settings: Settings, size: int, seed: bytes, number: int, last: np.nd
     return random_mask(seed, number, size, keep)
 
 
-def encode(code: Code, update: np.ndarray, part: Part) -> np.ndarray:
-    """The update as whole numbers for the secure sum: masked, weighted, rotated, rounded, and noised where the unit is
-    ``client``."""
-    return protect(update, code.release, code.rotation, code.mask, part.factor, part.share)
-
-
-def parts_of(weights: Mapping[str, float], release: Release, colluding: int) -> dict[str, Part]:
+def shares_of(weights: Mapping[str, float], release: Release, colluding: int) -> dict[str, Share]:
     """What each client of a round has to know, from their public weights.
 
     Args:
@@ -115,10 +107,10 @@ def parts_of(weights: Mapping[str, float], release: Release, colluding: int) -> 
         raise ComponentError("a client's update does not count in this round: its weight is 0.")
     factors = {party: weight / largest for party, weight in weights.items()}
     others = len(weights) - 1
-    share = 1.0
+    noise = 1.0
     if release.multiplier and 0 <= colluding < others:
-        share = noise_share({party: release.sensitivity(factor) for party, factor in factors.items()}, colluding)
-    return {party: Part(factor, share) for party, factor in factors.items()}
+        noise = noise_share({party: release.sensitivity(factor) for party, factor in factors.items()}, colluding)
+    return {party: Share(factor, noise) for party, factor in factors.items()}
 
 
 def shorten(update: np.ndarray, bound: float) -> tuple[np.ndarray, bool]:
@@ -136,19 +128,27 @@ def shorten(update: np.ndarray, bound: float) -> tuple[np.ndarray, bool]:
     return (update, False) if norm <= bound else ((update * (bound / norm)).astype(update.dtype), True)
 
 
-def decode(code: Code, total: np.ndarray, parts: Mapping[str, Part]) -> np.ndarray:
+def decode(code: Code, total: np.ndarray, shares: Mapping[str, Share]) -> np.ndarray:
     """The weighted mean update behind a sum, dense float32.
 
     Args:
-        parts: of the clients whose vectors are in ``total``.
+        shares: of the clients whose vectors are in ``total``.
 
     Raises:
         ComponentError: an entry is larger than honest clients can make it.
     """
-    require_possible(total, code.release.bound, len(parts))
-    mean = mean_update(total, code.release, code.rotation, sum(part.factor for part in parts.values()))
+    require_possible(total, code.release.bound, len(shares))
+    mean = mean_update(total, code.release, code.rotation, sum(share.factor for share in shares.values()))
     dense: np.ndarray = (mean if code.mask is None else scatter(mean, code.mask, code.size)).astype(np.float32)
     return dense
+
+
+def longest(release: Release, share: Share) -> float:
+    """The L2 norm that an honest client's decoded update can have. Noise of unit ``client`` lengthens it: there only
+    the bound on entries can be held against anybody."""
+    if release.multiplier:
+        return float("inf")
+    return release.sensitivity(share.factor) * release.grid.step / share.factor
 
 
 def require_possible(total: np.ndarray, bound: int, clients: int) -> None:
@@ -191,20 +191,6 @@ def packed_bytes(bound: int, clients: int, length: int) -> int:
     return packed_size(length, width_of(bound * clients))
 
 
-def mean_norm(release: Release, total: np.ndarray, parts: Mapping[str, Part]) -> float:
+def mean_norm(release: Release, total: np.ndarray, shares: Mapping[str, Share]) -> float:
     """L2 norm of the mean update behind a sum: rotation has not changed it."""
-    return float(np.sqrt(squared_norm(total))) * release.grid.step / sum(part.factor for part in parts.values())
-
-
-def next_bound(settings: Settings, bound: float, norm: float, clients: int) -> float:
-    """The bound of the next round's updates, from the last mean update's norm: public, and free of privacy cost.
-
-    Where updates are clipped to less than they are, the norm is near the bound and the next one is larger. Updates of
-    ``clients`` clients that have nothing in common have a mean of norm / sqrt(clients); those that agree, of norm.
-    Noise of unit ``client`` would be mistaken for updates: there the bound stays.
-    """
-    guard = settings.guard
-    if not guard.follow or settings.privacy.unit == "client":
-        return bound
-    wanted = guard.follow * norm * float(np.sqrt(clients))
-    return min(guard.update_norm, max(wanted, _SHRINK * bound, _LEAST * guard.update_norm))
+    return float(np.sqrt(squared_norm(total))) * release.grid.step / sum(share.factor for share in shares.values())

@@ -56,5 +56,3 @@ def starting(clients: Mapping[str, int], by: str, settings: Weighting) -> dict[s
     if by != "size":
         return {party: 1 / len(clients) for party in clients}
     return bounded({party: float(rows) for party, rows in clients.items()}, settings.smallest, settings.largest)
-
-

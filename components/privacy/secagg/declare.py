@@ -1,8 +1,8 @@
 """What a secure sum sends, tells and must prove: lines for the `Claims` of the step that uses it. Light.
 
 A step that uses `SecureSum` adds `sends`, `discloses` and `protections` to its own, and makes the sizes
-``coordinates`` (length of the vector) and ``rounds`` known (`devices.events.sizes`) before the first sum. How many bytes
-a masked or encrypted vector of so many coordinates has, `SecureSum` makes known itself.
+``coordinates`` (length of the vector) and ``rounds`` known (`devices.events.sizes`) before the first sum. How many
+bytes a masked or encrypted vector of so many coordinates has, `SecureSum` makes known itself.
 """
 
 from __future__ import annotations

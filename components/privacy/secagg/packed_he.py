@@ -14,7 +14,8 @@ Not covered  a malicious coordinator: it can have one client's ciphertext decryp
              and stays in range is not seen. A malicious keeper can return another total.
 Assumes      Paillier is CPA-secure (decisional composite residuosity, 3072 bits); HEU draws its randomness well.
 Cost         one ciphertext of 2 * key_bits per 2928 / slot-width values: with 10-bit slots (values of 8 bits, three
-             clients) 2.7 bytes per value and client, 2.7 for the blinded sum and 1.3 for the opened one. Encryption dominates; the sum is decrypted once per round.
+             clients) 2.7 bytes per value and client, 2.7 for the blinded sum, 1.3 for the opened one. Encryption
+             dominates; the sum is decrypted once per round.
 Reference    Paillier 1999; packing as in Zhang et al. 2020 (BatchCrypt, USENIX ATC). Our slots are exact: nothing is
              quantised here.
 """

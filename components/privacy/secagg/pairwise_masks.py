@@ -1,6 +1,6 @@
 """Secure sum with pairwise masks.
 
-Computes     the coordinator learns sum_i x_i mod 2**b; the clients learn nothing. b is the least that holds every sum, 2 to 64.
+Computes     the coordinator learns sum_i x_i mod 2**b, b the least that holds every sum; the clients learn nothing.
 Adversary    semi-honest, static; the coordinator may collude with up to n - 2 clients of the round. Public keys are
              authentic because every message of a run is signed (`pipelines.party.wire`).
 Reveals      to the coordinator: the sum, who took part, the vector's length. The sum alone can tell about a client

@@ -99,7 +99,7 @@ class SecureSum:
             parts[party], lengths[party] = run_on(
                 party, weighted, vectors[party], weight, self._bound, length, returns=2
             )
-        if length is None:
+        if length is None or self._settings.backend == SPU:  # a failure must not reach the middle of an SPU's program
             found = publish(lengths)  # comes back sorted by name
             self.present, length = present({party: found[party] for party in parts})
         else:
