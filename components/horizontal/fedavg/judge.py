@@ -1,14 +1,14 @@
 """The party with the agreed reference rows: it watches the global model, and scores updates where it may see them."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from veilflow.components.horizontal.fedavg import contribution, robust
 from veilflow.components.horizontal.fedavg.client import Client, common, follow, logits
-from veilflow.components.horizontal.fedavg.codec import decode, release_of
+from veilflow.components.horizontal.fedavg.codec import Code, Share, decode, longest
 from veilflow.components.horizontal.fedavg.settings import EXACT_CLIENTS, Settings
 from veilflow.components.training.history import auc, log_loss
 
@@ -27,31 +27,25 @@ def figures(judge: Client, vector: np.ndarray) -> dict[str, float]:
 def examine(
     judge: Client,
     vector: np.ndarray,
-    noise: float,
-    mask: np.ndarray | None,
-    names: Sequence[str],
+    code: Code,
+    shares: Mapping[str, Share],
     *encoded: np.ndarray,
-    stretch: float = 1.0,
 ) -> dict[str, Any]:
     """Faults, scores and the client to blame for a bad round, as published: names, scores, words.
 
     Args:
         vector: the global model the updates start from.
-        encoded: each client's update, as it would be summed.
-        stretch: see `replica.stretch`.
+        shares: of the clients whose updates these are, in their order.
+        encoded: each client's update, as it would be summed, without a vote.
     """
     settings: Settings = judge.settings
     guard = settings.guard
-    size = vector.size
-    release = release_of(settings, size, noise)
-    ends = -1 if settings.privacy.voting else None  # a vote is no part of the update
-    updates = {
-        name: decode(each[:ends], release, mask, size) * np.float32(stretch)
-        for name, each in zip(names, encoded, strict=True)
-    }
-    # Noise of unit `client` lengthens honest updates: there only the agreed bound on entries can be held against them.
-    bound = float("inf") if release.multiplier else guard.update_norm
-    wrong = robust.faults(updates, bound, guard.least_cosine)
+    updates, bounds = {}, {}
+    for (name, share), each in zip(shares.items(), encoded, strict=True):
+        updates[name] = decode(code, each, {name: share})
+        # A small weight makes a shorter vector, so rounding may lengthen the update behind it by more.
+        bounds[name] = longest(code.release, share)
+    wrong = robust.faults(updates, bounds, guard.least_cosine)
     usable = {name: update for name, update in updates.items() if name not in wrong}
     found: dict[str, Any] = {"faults": wrong, "scores": {}, "blame": ""}
     if len(usable) < 2:

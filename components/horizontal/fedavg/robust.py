@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 
-def faults(updates: Mapping[str, np.ndarray], bound: float, least_cosine: float) -> dict[str, str]:
+def faults(updates: Mapping[str, np.ndarray], bounds: Mapping[str, float], least_cosine: float) -> dict[str, str]:
     """Clients whose update is not to be trusted, and why, in words without values.
 
     Args:
-        bound: L2 bound every honest client keeps; one part in a thousand is left for rounding.
+        bounds: L2 bound that each keeps if it is honest, rounding included; one part in a million is left for floats.
         least_cosine: against the mean direction of the other updates; -1 asks nothing.
     """
     found = {}
@@ -22,7 +22,7 @@ def faults(updates: Mapping[str, np.ndarray], bound: float, least_cosine: float)
         norm = float(np.linalg.norm(update.astype(np.float64)))
         if not np.isfinite(update).all():
             found[client] = "entries that are not finite"
-        elif norm > bound * 1.001 + 1e-6:
+        elif norm > bounds[client] * (1 + 1e-6):
             found[client] = "longer than the bound"
         elif norm == 0.0:
             found[client] = "all zeros"

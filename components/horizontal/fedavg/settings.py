@@ -24,6 +24,7 @@ CONTRIBUTIONS = ("shapley", "montecarlo", "leave_one_out", "quality")
 EXACT_CLIENTS = 6
 """Up to so many clients Shapley values are exact: 2**6 coalitions."""
 MAX_UNITS = 4096
+LEAST_BITS, FEW_BITS, MANY_BITS = 4, 8, 16
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,9 @@ class Privacy:
     updates); 0: the bound stays."""
     vote_noise: float = 10.0
     """Of ``adaptive_clip``: deviation of the noise on every count of norms; what it costs is charged."""
+    colluding: int = -1
+    """Unit client: how many other clients may pool with the coordinator against one, each knowing its own noise; -1:
+    all of them, so that each client adds the full noise itself. See `privacy.release`."""
 
     @property
     def voting(self) -> bool:
@@ -183,12 +187,15 @@ class Guard:
 
     update_norm: float = 10.0
     """L2 bound of an update; longer ones are shortened by their sender, and refused where they are seen."""
-    bits: int = 16
-    """Of the whole numbers an update is rounded to."""
+    bits: int = 0
+    """Of the whole numbers an update is rounded to; 0: `FEW_BITS`, or `MANY_BITS` where whole updates are noised."""
     least_cosine: float = -1.0
     """Against the sum of the other updates; an update below it does not count in the next round. -1: all count."""
     veto: float = 0.0
     """A round after which the reference rows' loss is higher by more than this is taken back; 0: none is."""
+    follow: float = 3.0
+    """The bound of a round is so many times what the last sum says of one client's update, at most ``update_norm``: few
+    bits then suffice. 0: it stays. With unit client see `Privacy.adaptive_clip` instead."""
 
 
 @dataclass(frozen=True)
@@ -241,6 +248,11 @@ class Settings:
         return self.privacy.clip * (math.sqrt(self.compress.keep) if self.compress.trains_masked else 1.0)
 
     @property
+    def value_bits(self) -> int:
+        """Of the whole numbers an update is rounded to, sign included."""
+        return self.guard.bits or (MANY_BITS if self.privacy.unit == "client" else FEW_BITS)
+
+    @property
     def needs_individual(self) -> bool:
         """Whether somebody must see each client's own update, and not only their sum."""
         return self.weighting.by == "contribution" or self.guard.least_cosine > -1
@@ -258,6 +270,13 @@ class Settings:
             raise ComponentError(
                 "weights: contribution, guard/least_cosine and guard/veto judge updates on reference rows: give "
                 "'valid', a table of the same columns at the party that judges."
+            )
+        if self.value_bits < LEAST_BITS:
+            raise ComponentError(f"guard/bits is {self.guard.bits}; give at least {LEAST_BITS}, or 0 to leave it open.")
+        if self.privacy.colluding >= 0 and (self.privacy.unit != "client" or self.needs_individual):
+            raise ComponentError(
+                "privacy/colluding divides the noise of unit client among the clients; where there is no such noise, "
+                "or somebody sees each client's own update, leave it -1."
             )
         unknown = [party for party, _ in self.slow if clients and party not in clients]
         if unknown:

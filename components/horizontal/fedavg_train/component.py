@@ -23,6 +23,7 @@ from veilflow.components.devices.schemas import names_of_kind
 from veilflow.components.devices.tables import read_frame
 from veilflow.components.horizontal.fedavg.budget import multipliers, spent
 from veilflow.components.horizontal.fedavg.bundle import MODEL_KIND, Facts
+from veilflow.components.horizontal.fedavg.codec import value_bound
 from veilflow.components.horizontal.fedavg.settings import (
     ACTIVATIONS,
     CHOICES,
@@ -44,7 +45,8 @@ from veilflow.components.horizontal.fedavg_train.accounts import (
 from veilflow.components.horizontal.fedavg_train.options import settings_of, spec_of
 from veilflow.components.horizontal.fedavg_train.report import write_report
 from veilflow.components.horizontal.fedavg_train.sources import Source, agree, load, merger, row_counts, rules_at
-from veilflow.components.horizontal.fedavg_train.training import Cast, FedAvgTraining, value_bound
+from veilflow.components.horizontal.fedavg_train.standing import Cast
+from veilflow.components.horizontal.fedavg_train.training import FedAvgTraining
 from veilflow.components.privacy.schedule import KINDS
 from veilflow.components.privacy.secagg.secure_sum import SecureSum
 from veilflow.components.privacy.secagg.settings import BACKENDS, MASKS, MIN_KEY_BITS
@@ -137,6 +139,12 @@ class Protect:
         default=10.0,
         bound_limit=Interval.open(0, 10000),
     )
+    colluding: int = Field.attr(
+        desc="unit client: how many other clients may pool with the coordinator against one; fewer let all add less "
+        "noise. -1: all, so each client adds the full noise itself.",
+        default=-1,
+        bound_limit=Interval.closed(-1, 1000),
+    )
     epsilon: float = Field.attr(desc="What all rounds may cost.", default=8.0, bound_limit=Interval.open(0, 1000))
     delta: float = Field.attr(
         desc="Below one over the number of rows.", default=1e-5, bound_limit=Interval.open(0, 0.01)
@@ -176,7 +184,15 @@ class Guarding:
         desc="L2 bound of an update.", default=10.0, bound_limit=Interval.closed(0.001, 10000)
     )
     bits: int = Field.attr(
-        desc="Of the whole numbers an update is rounded to.", default=16, bound_limit=Interval.closed(4, 32)
+        desc="Of the whole numbers that a rotated update is rounded to; 0: 8, or 16 with privacy/unit: client.",
+        default=0,
+        bound_limit=Interval.closed(0, 32),
+    )
+    follow: float = Field.attr(
+        desc="The bound of a round is so many times what the last sum says of one client's update, at most "
+        "update_norm. 0: it stays at update_norm, which then wants more bits.",
+        default=3.0,
+        bound_limit=Interval.closed(0, 1000),
     )
     least_cosine: float = Field.attr(
         desc="Updates that point further away from the others do not count; -1: all count. Needs 'valid'.",
@@ -322,11 +338,12 @@ class FedAvgTrain(Component):
         budgets = open_budgets(ctx, settings, cast, noises, digests, checkpoints)
 
         def make_sum(size: int) -> SecureSum:
-            bound = value_bound(settings, size, noises)
+            del size
+            bound = value_bound(settings, len(clients))
             return SecureSum(ctx, settings.secure_sum, clients, coordinator, bound)
 
         training = FedAvgTraining(cast, spec, settings, noises, make_sum, budgets)
-        sizes(ctx, coordinates=training.coordinates, parameters=training.parameters, rounds=settings.rounds)
+        sizes(ctx, **training.sizes())
         training.distribute()
 
         def tell(done: int, figures: Any) -> None:
