@@ -63,6 +63,7 @@ class Federation:
         vectors = {}
         for party, client in self.clients.items():
             self.clients[party], update, _ = learn(client, self.copy.params, noise, self._tally)
+            assert update is not None, "a bench whose training goes astray measures nothing"
             vectors[party] = encode(settings, update, noise, mask)
         scores: dict[str, float] = {}
         if settings.weighting.by == "contribution":

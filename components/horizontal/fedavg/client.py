@@ -58,8 +58,13 @@ def follow(client: Client, vector: np.ndarray) -> Client:
     return replace(client, params={**client.params, **unflatten(vector, client.layout)})
 
 
-def learn(client: Client, vector: np.ndarray, noise: float, tally: Tally) -> tuple[Client, np.ndarray, dict[str, Any]]:
+def learn(
+    client: Client, vector: np.ndarray, noise: float, tally: Tally
+) -> tuple[Client, np.ndarray | None, dict[str, Any]]:
     """One round: the client after it, its update (which stays here), and what may be said of it.
+
+    A training that went astray (entries that are not finite) leaves the client as it was, and no update. With
+    ``privacy.unit`` ``client`` the update is zero instead: that somebody stays out is not covered by the noise.
 
     Args:
         vector: the global model.
@@ -76,7 +81,10 @@ def learn(client: Client, vector: np.ndarray, noise: float, tally: Tally) -> tup
         client.spec, settings.local, started.params, started.stats, client.data, batches, clip, draws
     )
     done = replace(client, params=params, stats=stats)
-    update, _ = shorten(common(done) - vector, settings.guard.update_norm)
+    change = common(done) - vector
+    if not np.isfinite(change).all():
+        return client, (np.zeros_like(vector) if settings.privacy.unit == "client" else None), {}
+    update, _ = shorten(change, settings.guard.update_norm)
     # A mean loss over private rows is not covered by any noise.
     return done, update, {} if settings.privacy.unit != "none" else {"loss": loss}
 

@@ -47,10 +47,19 @@ from veilflow.components.horizontal.fedavg_train.accounts import (
     choose_coordinator,
     decimal,
     open_budgets,
+    require_summed,
     write_receipts,
 )
 from veilflow.components.horizontal.fedavg_train.report import write_report
-from veilflow.components.horizontal.fedavg_train.sources import Source, agree, load, merger, row_counts, rules_at
+from veilflow.components.horizontal.fedavg_train.sources import (
+    Source,
+    agree,
+    load,
+    merger,
+    people_digest,
+    row_counts,
+    rules_at,
+)
 from veilflow.components.horizontal.fedavg_train.training import Cast, FedAvgTraining, value_bound
 from veilflow.components.privacy.secagg.secure_sum import SecureSum
 from veilflow.components.privacy.secagg.settings import BACKENDS, MASKS, MIN_KEY_BITS, SumSettings
@@ -291,13 +300,15 @@ class FedAvgTrain(Component):
         judge, judged = "", None
         if reference is not None:
             agree([next(s for s in sources if s.party != reference.party), reference], columns.categories)
-            judge, judged = reference.party, load(reference, columns, rules_at(rules, reference.party))
+            judge = reference.party
+            judged = load(reference, columns, rules_at(rules, judge), both=True)
         cast = Cast(clients, coordinator, judge, data, judged, rows, shape)
         facts = Facts(spec, columns, shape, settings.to_json(), len(rules), "")
         digests = {party: run_on(party, data_digest, pair) for party, pair in data.items()}
         checkpoints = self._checkpoints(ctx, facts, digests, cast)
         noises = publish(run_on(coordinator, multipliers, settings, rows))  # takes seconds: once, not everywhere
-        budgets = open_budgets(ctx, settings, cast, noises, digests, checkpoints)
+        people = {source.party: run_on(source.party, people_digest, source.frame, source.ids) for source in sources}
+        budgets, noises = open_budgets(ctx, settings, cast, noises, people, checkpoints)
 
         def make_sum(size: int) -> SecureSum:
             bound = value_bound(settings, size, noises)
@@ -312,14 +323,14 @@ class FedAvgTrain(Component):
 
         course = Course(settings.rounds, settings.patience, settings.checkpoint_every, coordinator, "round", _REMEDY)
         history, identity = train(training, training.round, course, checkpoints, tell)
+        require_summed(training)
         self._store(ctx, facts, identity, training, rules)
         if checkpoints is not None:
             checkpoints.clear()
         write_receipts(ctx, settings, clients, noises, training)
         training.secure_sum.receipts()
-        ledgers = publish({p: run_on(p, lambda held: held.report(), budget) for p, (budget, _) in budgets.items()})
         estimate = spent(settings, rows, noises, len(history.rows))
-        write_report(self.report, settings, spec, cast, history, training, noises, ledgers, estimate)
+        write_report(self.report, settings, spec, cast, history, training, noises, budgets.reports(), estimate)
 
     def _spec(self) -> ModelSpec:
         net = self.net
@@ -398,6 +409,6 @@ def read_source(ctx: Context, stored: Any) -> Source:
         return Source(party, part, shape=tuple(public["shape"]), labelled=bool(public["labelled"]))
     table = VTable.from_distdata(stored)
     part = table.get_party(0)
-    features, labels = (tuple(names_of_kind(part.schema, kind)) for kind in ("feature", "label"))
+    features, labels, ids = (tuple(names_of_kind(part.schema, kind)) for kind in ("feature", "label", "id"))
     types = {name: str(kind) for name, kind in part.types.items()}
-    return Source(part.party, read_frame(ctx, part), features, labels, types)
+    return Source(part.party, read_frame(ctx, part), features, labels, types, ids=ids)

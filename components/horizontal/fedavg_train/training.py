@@ -7,17 +7,18 @@ Sent  the first global model and every round's sum, from the coordinator to ever
 """
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from veilflow.components.devices.pyu import publish, run_on, send_to
+from veilflow.components.errors import ComponentError
 from veilflow.components.horizontal.fedavg import judge as judging
 from veilflow.components.horizontal.fedavg import replica as copies
 from veilflow.components.horizontal.fedavg import rounds, weights
-from veilflow.components.horizontal.fedavg.budget import Budget, ChargesOf
+from veilflow.components.horizontal.fedavg.budget import Budget, Budgets
 from veilflow.components.horizontal.fedavg.client import (
     Client,
     client_part,
@@ -36,6 +37,10 @@ from veilflow.components.training.batches import order_token
 from veilflow.components.training.tally import Tally
 
 GLOBAL, SUM, SCORED = "global model", "public sum", "scored update"
+_ASTRAY = "an update that is not finite: left out of the round"
+_NONE_YET = 1e30
+_WORSE = "the loss rose: round taken back"
+_UNSEEN = "unknown (no single update is seen)"
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class Standing:
     """Public randomness of all clients, hex: which coordinates travel."""
     memory: dict[str, float] = field(default_factory=dict)
     """Running mean of scores."""
-    best_loss: float = 1e30
+    best_loss: float = _NONE_YET
     blamed: list[tuple[int, str, str]] = field(default_factory=list)
     """(round, client, why)"""
     log: list[dict[str, float]] = field(default_factory=list)
@@ -100,7 +105,7 @@ class FedAvgTraining:
         cast: see `Cast`.
         noises: per round the noise multiplier; empty without privacy.
         make_sum: (parameters) -> where the updates are added.
-        budgets: per client its ledger, at that party, and what a round costs it; empty without.
+        budgets: per client its ledger, at that party, and what a round costs it; None or empty without.
     """
 
     def __init__(
@@ -110,7 +115,7 @@ class FedAvgTraining:
         settings: Settings,
         noises: list[float],
         make_sum: Callable[[int], SecureSum],
-        budgets: Mapping[str, tuple[Any, ChargesOf]],
+        budgets: Budgets | None,
     ) -> None:
         self._cast, self._settings, self._noises = cast, settings, noises
         self._slow, self._budgets = dict(settings.slow), budgets
@@ -146,13 +151,13 @@ class FedAvgTraining:
         """Round ``number`` (from 0); its public figures."""
         before = dict(self._copies)
         self._charge(number)
-        arriving = self._collect(number)
+        arriving = self._sound(number, self._collect(number))
         losses, vectors = self._facts(arriving), self._vectors(number, arriving)
         opinion = self._examine(number, vectors)
         for party in opinion["faults"]:
             del self._pending[party], vectors[party]
         norm = 0.0
-        if len(vectors) >= self._settings.secure_sum.minimum_clients:
+        if len(vectors) >= self._least(vectors):
             norm = self._aggregate(number, vectors)
         figures = {"clients": float(len(vectors)), **losses, "update_norm": norm}
         return {**figures, **self._watch(number, opinion, before)}
@@ -167,7 +172,32 @@ class FedAvgTraining:
                 self._begin(party, number)
         ready = [p for p in self._cast.clients if p in self._pending and self._ready(p, number)]
         # Fewer than the least are never added up: they wait for others.
-        return ready if len(ready) >= self._settings.secure_sum.minimum_clients else []
+        return ready if len(ready) >= self._least(ready) else []
+
+    def _least(self, present: Collection[str]) -> int:
+        return self._settings.secure_sum.needed(tuple(present), self._cast.coordinator)
+
+    def _sound(self, number: int, arriving: list[str]) -> list[str]:
+        """Those of ``arriving`` who have an update; the others' training went astray, and they begin anew next round.
+
+        Raises:
+            ComponentError: too few are left.
+        """
+        if not arriving or self._settings.privacy.unit == "client":
+            return arriving
+        astray = publish({p: run_on(p, lambda update: update is None, self._pending[p].update) for p in arriving})
+        sound = [party for party in arriving if not astray[party]]
+        for party in arriving:
+            if astray[party]:
+                del self._pending[party]
+                self.standing.blamed.append((number, party, _ASTRAY))
+        if len(sound) < self._least(sound):
+            raise ComponentError(
+                f"round {number + 1}: the training of {', '.join(p for p in arriving if astray[p])} went astray (its "
+                f"update is not finite), and {len(sound)} client(s) are left of {self._least(sound)} that a round "
+                "needs. Lower learning_rate, or scale the features (data/federated_stats)."
+            )
+        return sound
 
     def _taking(self) -> list[str]:
         clients, share = list(self._cast.clients), self._settings.participation
@@ -202,19 +232,20 @@ class FedAvgTraining:
         Evaluating a budget takes about a second, so rounds are charged together. After a crash the rounds since the
         last checkpoint are repeated, and charged again: their first noise may have left already.
         """
-        if number < self._licensed or not self._budgets:
+        if not self._budgets or number < self._licensed:
             return
         block, last = self._settings.checkpoint_every or self._settings.rounds, self._settings.rounds
         self._licensed = min(last, (number // block + 1) * block)
-        what, covered = f"rounds {number + 1} to {self._licensed}", range(number, self._licensed)
+        covered = range(number, self._licensed)
 
         def charge(budget: Budget, cost: list[Any]) -> bool:
-            budget.charge(what, cost)
+            budget.charge_all(cost)
             return True
 
         for party, (budget, of) in self._budgets.items():
-            cost = [each for one in covered for each in of(one)]
+            cost = [(f"round {each + 1}", of(each)) for each in covered]
             self._licences[party] = run_on(party, charge, budget, cost)
+        self._budgets.remember(self._licences)
 
     def _vectors(self, number: int, arriving: list[str]) -> dict[str, Any]:
         """Each update as whole numbers, on this round's coordinates."""
@@ -242,7 +273,7 @@ class FedAvgTraining:
     def _examine(self, number: int, vectors: Mapping[str, Any]) -> dict[str, Any]:
         """Faults count at once, scores from the next round on."""
         settings, judge, names = self._settings, self._cast.judge, list(vectors)
-        due = settings.guard.least_cosine > -1 or number % settings.weighting.every == 0
+        due = settings.guard.least_cosine > -1 or settings.guard.veto or number % settings.weighting.every == 0
         if not (vectors and settings.needs_individual and due):
             return {"faults": {}, "scores": {}, "blame": ""}
         sent = [v if party == judge else send_to(judge, v, SCORED) for party, v in vectors.items()]
@@ -282,15 +313,23 @@ class FedAvgTraining:
         figures: dict[str, float] = {}
         if self._judge is not None:
             judge, standing = self._cast.judge, self.standing
-            figures = publish(run_on(judge, judging.figures, self._seeing(), self._served(judge)))
+            figures = self._figures(judge)
             veto = self._settings.guard.veto
+            if veto and standing.best_loss >= _NONE_YET:
+                standing.best_loss = self._figures(judge, before)["valid_loss"]
             if veto and figures["valid_loss"] > standing.best_loss + veto:
                 self._copies = before
-                standing.blamed.append((number, opinion["blame"] or "unknown", "the loss rose: round taken back"))
+                standing.blamed.append((number, opinion["blame"] or _UNSEEN, _WORSE))
+                figures = self._figures(judge)  # of the model that is kept
             standing.best_loss = min(standing.best_loss, figures["valid_loss"])
         if opinion["scores"]:
             self._reweigh(number, opinion["scores"])
         return figures
+
+    def _figures(self, judge: str, at: Mapping[str, Any] | None = None) -> dict[str, float]:
+        served = run_on(judge, lambda held: held.served, (at or self._copies)[judge])
+        found: dict[str, float] = publish(run_on(judge, judging.figures, self._seeing(), served))
+        return found
 
     def _reweigh(self, number: int, scores: Mapping[str, float]) -> None:
         rule, standing = self._settings.weighting, self.standing
