@@ -13,6 +13,7 @@ from veilflow.components.horizontal.fedavg.settings import (
     Privacy,
     Settings,
     Weighting,
+    parse_by_round,
     parse_slow,
 )
 from veilflow.components.privacy.secagg import declare
@@ -78,8 +79,10 @@ class FedAvgTrainClaims(Claims):
 
     def protections(self, node: NodeView) -> list[Protection]:
         settings, clients = _settings(node), clients_of(node)
+        voting = settings.privacy.voting
+        follows_updates = voting and settings.privacy.unit == "client"
         found = [
-            Protection("update_norm", clients, {"bound": settings.guard.update_norm}),
+            Protection("update_norm", clients, {} if follows_updates else {"bound": settings.guard.update_norm}),
             *declare.protections(settings.secure_sum, clients, coordinator_of(node)),
         ]
         if settings.compress.keep < 1:
@@ -89,20 +92,19 @@ class FedAvgTrainClaims(Claims):
         if settings.privacy.unit == "record":
             at_least = settings.privacy.noise if settings.privacy.schedule == "constant" else 0.0
             wanted = {"multiplier": at_least} if at_least and not settings.privacy.first_floor else {}
-            found.append(Protection("clip", clients, {"bound": settings.privacy.clip}))
+            found.append(Protection("clip", clients, {} if voting else {"bound": settings.privacy.clip}))
             found.append(Protection("noise", clients, {"unit": "record", **wanted}))
         return found
 
     def problems(self, node: NodeView) -> list[str]:
         found = sum_problems(node)
         for check in (lambda: _settings(node).check(_spec(node), clients_of(node), bool(_judge(node))),
+                      lambda: parse_by_round(strings(node.params.get("privacy/by_round"))),
                       lambda: parse_categories(strings(node.params.get("categories")))):  # fmt: skip
             try:
                 check()
             except ComponentError as problem:
                 found.append(str(problem))
-        if _settings(node).privacy.unit != "none" and node.params.get("patience") and not _judge(node):
-            found.append("with noise no training loss is published: patience needs the reference rows 'valid'.")
         local = strings(node.params.get("net/keep_local")) or node.params.get("net/norm") == "batch"
         if local and _judge(node) and _judge(node)[0] not in clients_of(node):
             found.append("layers that stay local have no common form: reference rows must lie at one of the clients.")
@@ -158,8 +160,9 @@ def _settings(node: NodeView) -> Settings:
     given = node.params
     try:
         slow = parse_slow(strings(given.get("slow")))
+        by_round = parse_by_round(strings(given.get("privacy/by_round")))
     except ComponentError:
-        slow = ()
+        slow, by_round = (), ()
     return Settings(
         rounds=int(given.get("rounds", 20)),
         privacy=Privacy(
@@ -171,8 +174,11 @@ def _settings(node: NodeView) -> Settings:
             str(given.get("privacy/schedule", "constant")),
             float(given.get("privacy/noise_last", 0.0)),
             float(given.get("privacy/first_floor", 0.0)),
+            by_round,
+            float(given.get("privacy/adaptive_clip", 0.0)),
+            float(given.get("privacy/vote_noise", 10.0)),
         ),
-        compress=Compress(float(given.get("compress/keep", 1.0))),
+        compress=Compress(float(given.get("compress/keep", 1.0)), train=str(given.get("compress/train", "masked"))),
         weighting=Weighting(
             str(given.get("weights/by", "equal")),
             smallest=float(given.get("weights/smallest", 0.05)),
@@ -184,6 +190,7 @@ def _settings(node: NodeView) -> Settings:
             veto=float(given.get("guard/veto", 0.0)),
         ),
         slow=slow,
+        patience=int(given.get("patience", 0)),
         max_staleness=int(given.get("max_staleness", 5)),
         secure_sum=sum_settings(node),
     )

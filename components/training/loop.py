@@ -48,8 +48,8 @@ class Course:
     remedy: str
 
 
-Step = Callable[[int], dict[str, float]]
-"""(steps done) -> the public figures of the next one"""
+Step = Callable[[int], dict[str, float] | None]
+"""(steps done) -> the public figures of the next one; None: there cannot be another, and the training ends"""
 Tell = Callable[[int, Mapping[str, float]], None]
 """(steps done, the last one's figures)"""
 
@@ -69,6 +69,8 @@ def train(
     history = run.history
     while len(history.rows) < course.steps and not history.exhausted(course.patience):
         figures = step(len(history.rows))
+        if figures is None:
+            break
         _require_finite(figures, len(history.rows) + 1, course)
         history.add(figures)
         tell(len(history.rows), figures)

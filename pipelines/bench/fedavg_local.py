@@ -50,7 +50,7 @@ class Federation:
         first = make_client(spec, settings, None, shape, rng)
         self.clients = {p: Client(spec, settings, rows, first.params, first.stats) for p, rows in data.items()}
         self._judge = Client(spec, settings, reference, first.params, first.stats)
-        self.copy = copies.replica(common(first))
+        self.copy = copies.replica(common(first), settings)
         sizes = {party: len(rows[1]) for party, rows in data.items()}
         self.weights = weights.starting(sizes, settings.weighting.by, settings.weighting)
         self._memory: dict[str, float] = {}
@@ -62,12 +62,20 @@ class Federation:
         mask = copies.mask_at(self.copy, settings, self._seed, number)
         vectors = {}
         for party, client in self.clients.items():
-            self.clients[party], update, _ = learn(client, self.copy.params, noise, self._tally)
+            self.clients[party], update, _ = learn(client, self.copy.params, noise, self._tally, mask, self.copy.clip)
             assert update is not None, "a bench whose training goes astray measures nothing"
             vectors[party] = encode(settings, update, noise, mask)
         scores: dict[str, float] = {}
         if settings.weighting.by == "contribution":
-            opinion = judging.examine(self._judge, self.copy.params, noise, mask, list(vectors), *vectors.values())
+            opinion = judging.examine(
+                self._judge,
+                self.copy.params,
+                noise,
+                mask,
+                list(vectors),
+                *vectors.values(),
+                stretch=copies.stretch(self.copy, settings),
+            )
             scores = opinion["scores"]
             vectors = {party: vector for party, vector in vectors.items() if party not in opinion["faults"]}
         whole = whole_weights({party: self.weights[party] for party in vectors})

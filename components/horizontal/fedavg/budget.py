@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from veilflow.components.errors import ComponentError
+from veilflow.components.horizontal.fedavg import votes
 from veilflow.components.horizontal.fedavg.batches import sampling_rate, steps_per_round
 from veilflow.components.horizontal.fedavg.settings import Settings
-from veilflow.components.privacy.accountant import Charge, epsilon, multiplier_for
+from veilflow.components.privacy.accountant import Charge, epsilon, filter_order, multiplier_for
 from veilflow.components.privacy.ledger import Budget, BudgetExceeded, BudgetTerms
 from veilflow.components.privacy.schedule import Schedule, round_up
 
@@ -49,17 +50,24 @@ def multipliers(settings: Settings, rows: Mapping[str, int]) -> list[float]:
     if privacy.unit == "none":
         return []
     first = privacy.noise
-    if not first:
-        first = max(_least(settings, *part) for part in _largest({exposure(settings, n) for n in rows.values()}))
+    if not first and privacy.schedule == "constant":
+        least = max(_least(settings, *part) for part in _largest({exposure(settings, n) for n in rows.values()}))
+        first = votes.left(privacy, least)
         if first > MOST_NOISE:
             raise ComponentError(
                 f"privacy/epsilon {privacy.epsilon:g} for {settings.rounds} rounds needs noise of {first:.3g} times "
                 "the sensitivity; nothing is learned from that. Ask for fewer rounds or a larger epsilon."
             )
+    return schedule(settings, first).multipliers(settings.rounds)
+
+
+def schedule(settings: Settings, first: float = 0.0) -> Schedule:
+    """The noise over the rounds; ``first`` where the settings leave it open."""
+    privacy = settings.privacy
+    first = first or privacy.noise or 1.0
+    by_round = {number - 1: noise for number, noise in privacy.by_round}
     last = max(privacy.noise_last, first)
-    return Schedule(privacy.schedule, first, last, settings.rounds, floor=privacy.first_floor).multipliers(
-        settings.rounds
-    )
+    return Schedule(privacy.schedule, first, last, settings.rounds, by_round, privacy.first_floor)
 
 
 def _largest(parts: set[tuple[float, int]]) -> list[tuple[float, int]]:
@@ -98,25 +106,47 @@ def _least(settings: Settings, rate: float, steps: int) -> float:
     return round_up(high)
 
 
+def charge_of(settings: Settings, rows: int, noise: float) -> list[Charge]:
+    """What one round with this noise costs a client with ``rows`` rows, votes for an adaptive bound included."""
+    rate, steps = exposure(settings, rows)
+    return [Charge(votes.charged(settings.privacy, noise), rate, steps)]
+
+
 def charges(settings: Settings, rows: int, noises: Sequence[float]) -> ChargesOf:
     """Round -> what a client with ``rows`` rows is charged for it."""
-    rate, steps = exposure(settings, rows)
-    return lambda number: [Charge(noises[min(number, len(noises) - 1)], rate, steps)]
+    return lambda number: charge_of(settings, rows, noises[min(number, len(noises) - 1)])
 
 
 def terms(settings: Settings) -> BudgetTerms:
-    """What the ledger counts."""
+    """What the ledger counts, and how: noise that follows outputs needs a filter."""
     privacy = settings.privacy
-    return BudgetTerms(privacy.unit, privacy.delta, privacy.epsilon)
+    found = BudgetTerms(privacy.unit, privacy.delta, privacy.epsilon, "filter" if adaptive(settings) else "pld")
+    found.check_schedule(not adaptive(settings), 0.5 if privacy.unit == "record" else 1.0)
+    return found
+
+
+def adaptive(settings: Settings) -> bool:
+    """Whether a round's noise is decided from the rounds before it."""
+    return settings.privacy.schedule == "adaptive" and settings.privacy.unit != "none"
+
+
+def affordable(settings: Settings, rows: Mapping[str, int], noises: Sequence[float]) -> bool:
+    """Whether rounds with these noises stay within epsilon at every client, for a run without a ledger."""
+    return all(cost <= settings.privacy.epsilon for cost in spent(settings, rows, noises, len(noises)).values())
 
 
 def require_rounds(budget: Budget, of: ChargesOf, settings: Settings, done: int = 0) -> None:
     """Refuse a training that its budget does not cover, before it begins.
 
+    An adaptive schedule must cover its next round; how many follow is known when they have been charged.
+
     Raises:
         BudgetExceeded: with the number of rounds possible.
     """
     privacy, left = settings.privacy, settings.rounds - done
+    if adaptive(settings):
+        budget.require_rounds(lambda number: of(number + done), min(1, left))
+        return
     planned = [charge for number in range(done, settings.rounds) for charge in of(number)]
     if not budget.head[0] and epsilon(planned, privacy.delta) <= privacy.epsilon:
         return
@@ -135,7 +165,7 @@ def stretched(budget: Budget, rows: int, settings: Settings, noises: Sequence[fl
         of = charges(settings, rows, [factor * z for z in noises])
         return budget.allows([charge for number in range(done, settings.rounds) for charge in of(number)])
 
-    if not budget.head[0] or fits(1.0) or not fits(MOST_STRETCH):
+    if adaptive(settings) or not budget.head[0] or fits(1.0) or not fits(MOST_STRETCH):
         return 1.0
     low, high = 1.0, MOST_STRETCH
     while high - low > 0.01:
@@ -148,11 +178,26 @@ def spent(settings: Settings, rows: Mapping[str, int], noises: Sequence[float], 
     """Epsilon of each client after ``done`` rounds, for a run without a ledger; empty without privacy."""
     if not noises:
         return {}
+    privacy, method = settings.privacy, terms(settings).method
+    order = filter_order(privacy.epsilon, privacy.delta) if method == "filter" else None
     found = {}
     for party, count in rows.items():
         of = charges(settings, count, noises)
-        found[party] = epsilon([c for number in range(done) for c in of(number)], settings.privacy.delta)
+        found[party] = epsilon([c for number in range(done) for c in of(number)], privacy.delta, method, order)
     return found
 
 
-__all__ = ["Budget", "BudgetExceeded", "charges", "multipliers", "require_rounds", "spent", "stretched", "terms"]
+__all__ = [
+    "Budget",
+    "BudgetExceeded",
+    "adaptive",
+    "affordable",
+    "charge_of",
+    "charges",
+    "multipliers",
+    "require_rounds",
+    "schedule",
+    "spent",
+    "stretched",
+    "terms",
+]

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from veilflow.components.errors import ComponentError
+from veilflow.components.horizontal.fedavg import votes
 from veilflow.components.horizontal.fedavg.arrays import Data
 from veilflow.components.horizontal.fedavg.batches import Batches, poisson, shuffled
 from veilflow.components.horizontal.fedavg.codec import release_of, shorten
@@ -59,7 +60,12 @@ def follow(client: Client, vector: np.ndarray) -> Client:
 
 
 def learn(
-    client: Client, vector: np.ndarray, noise: float, tally: Tally
+    client: Client,
+    vector: np.ndarray,
+    noise: float,
+    tally: Tally,
+    mask: np.ndarray | None = None,
+    clip: float | None = None,
 ) -> tuple[Client, np.ndarray | None, dict[str, Any]]:
     """One round: the client after it, its update (which stays here), and what may be said of it.
 
@@ -70,28 +76,67 @@ def learn(
         vector: the global model.
         noise: multiplier of this round's DP-SGD; used where ``privacy.unit`` is ``record``.
         tally: counts what really happened; stays here.
+        mask: positions in ``vector`` that travel this round; used where `Compress.trains_masked`.
+        clip: this round's bound where ``privacy.adaptive_clip`` moves it. The update then has one entry more, the vote.
     """
     assert client.data is not None, "only clients with rows work"
     started, settings = follow(client, vector), client.settings
     stream, guarded = SecretStream(), settings.privacy.unit == "record"
+    bound = votes.first_bound(settings) if clip is None else clip
     batches = draw_batches(client.data, settings, stream)
-    clip = settings.privacy.clip if guarded else 0.0
-    draws = _noise(started, batches, clip * noise, tally, stream) if guarded else None
-    params, stats, loss = train_round(
-        client.spec, settings.local, started.params, started.stats, client.data, batches, clip, draws
+    moving = _moving(started, mask) if mask is not None and settings.compress.trains_masked else None
+    draws = _noise(started, batches, bound * noise, tally, stream, moving) if guarded else None
+    params, stats, loss, yes = train_round(
+        client.spec,
+        settings.local,
+        started.params,
+        started.stats,
+        client.data,
+        batches,
+        bound if guarded else 0.0,
+        draws,
+        moving,
     )
     done = replace(client, params=params, stats=stats)
-    change = common(done) - vector
-    if not np.isfinite(change).all():
-        return client, (np.zeros_like(vector) if settings.privacy.unit == "client" else None), {}
-    update, _ = shorten(change, settings.guard.update_norm)
+    update = common(done) - vector
+    if not np.isfinite(update).all():
+        done, update = client, np.zeros_like(vector)
+        if settings.privacy.unit != "client":
+            return done, None, {}
+    if not settings.privacy.voting:
+        update, _ = shorten(update, settings.guard.update_norm)
+    elif guarded:
+        steps = len(batches.index)
+        yes += float(stream.normal((steps,), settings.privacy.vote_noise).sum(dtype=np.float64))
+        update, _ = shorten(update, settings.guard.update_norm)
+        update = np.append(update, np.float32(yes / (batches.expected * steps)))
+    else:
+        update, longer = shorten(update, bound)
+        # In units of the bound: what travels has the same whole numbers in every round.
+        update = np.append(update * np.float32(settings.guard.update_norm / bound), np.float32(-1 if longer else 1))
     # A mean loss over private rows is not covered by any noise.
     return done, update, {} if settings.privacy.unit != "none" else {"loss": loss}
 
 
 def encode(settings: Settings, update: np.ndarray, noise: float, mask: np.ndarray | None) -> np.ndarray:
-    """The update as whole numbers for the secure sum: masked, rounded, and noised where the unit is ``client``."""
-    return protect(update, release_of(settings, update.size, noise), mask)
+    """The update as whole numbers for the secure sum: masked, rounded, and noised where the unit is ``client``.
+
+    Where the bound is adaptive, its vote is one more whole number at the end.
+    """
+    if not settings.privacy.voting:
+        return protect(update, release_of(settings, update.size, noise), mask)
+    release = release_of(settings, update.size - 1, noise)
+    vote = votes.encode(float(update[-1]), settings.privacy, release.bound)
+    return np.append(protect(update[:-1], release, mask), np.int64(vote))
+
+
+def _moving(client: Client, mask: np.ndarray) -> np.ndarray:
+    """Positions among all parameters of those that are trained: the mask's, and layers that stay here."""
+    layout, everything = client.layout, layout_of(client.params)
+    flags = np.zeros(layout.size, np.float32)
+    flags[mask] = 1.0
+    named = {name: np.ones(shape, np.float32) for name, shape in zip(everything.names, everything.shapes, strict=True)}
+    return np.flatnonzero(np.asarray(flatten({**named, **unflatten(flags, layout)}, everything)))
 
 
 def draw_batches(data: Data, settings: Settings, stream: SecretStream) -> Batches:
@@ -100,9 +145,16 @@ def draw_batches(data: Data, settings: Settings, stream: SecretStream) -> Batche
     return draw(len(data[1]), settings.local.batch, settings.local.epochs, stream)
 
 
-def _noise(client: Client, batches: Batches, deviation: float, tally: Tally, stream: SecretStream) -> np.ndarray:
+def _noise(
+    client: Client,
+    batches: Batches,
+    deviation: float,
+    tally: Tally,
+    stream: SecretStream,
+    moving: np.ndarray | None,
+) -> np.ndarray:
     # Layers that stay here steer the others' later gradients: noise on all of them.
-    size = layout_of(client.params).size
+    size = layout_of(client.params).size if moving is None else len(moving)
     drawn = stream.normal((len(batches.index), size), deviation)
     tally.released(int(batches.weight.sum(axis=1).max(initial=0)))
     tally.fed([drawn / deviation])

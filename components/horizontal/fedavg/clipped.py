@@ -1,11 +1,12 @@
 """Sums of per-example gradients, each clipped: the heart of record-level DP-SGD.
 
-Dense networks take the short way: a dense layer's gradient for one row is an outer product of its input and its delta,
-so its squared norm is (||input||**2 + 1) * ||delta||**2, and no per-row gradient is ever formed. Everything else goes
-through `jax.vmap(jax.grad)`.
+Dense networks take the short way: a dense layer's gradient for one row is an outer product of its input ``a`` and its
+delta ``d``, so its squared norm is (||a||**2 + 1) * ||d||**2, and no per-row gradient is ever formed. On a mask ``M``
+of coordinates it is ``(a**2) @ M @ (d**2)``, exact, for one more matrix product a layer. Everything else goes through
+`jax.vmap(jax.grad)`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -14,40 +15,51 @@ from jax import Array
 from veilflow.components.horizontal.fedavg.networks import ACTIVATIONS, Network, Params, row_loss
 from veilflow.components.horizontal.fedavg.settings import ModelSpec
 
-ClippedSum = Callable[[Params, Array, Array, Array], tuple[dict[str, Array], Array]]
-"""(parameters, rows, labels, weights) -> (sum over rows of weight * clipped gradient, sum of weight * loss)"""
+Mask = Mapping[str, Array]
+"""Parameter name -> zeros and ones of its shape, float32: the coordinates that move."""
+ClippedSum = Callable[[Params, Array, Array, Array, Array, Mask | None], tuple[dict[str, Array], Array, Array]]
+"""(parameters, rows, labels, weights, bound, mask) -> (sum over rows of weight * clipped masked gradient, sum of
+weight * loss, sum of weight * vote), a row's vote being 1 where its masked gradient is within the bound, else -1"""
 
 
-def clipped_sum(spec: ModelSpec, net: Network, bound: float) -> ClippedSum:
+def clipped_sum(spec: ModelSpec, net: Network) -> ClippedSum:
     """The sum whose sensitivity to one row is ``bound`` (L2, all parameters together).
 
-    Guarantees (tests/components/horizontal/test_clipped.py): equal to clipping `vmap(grad)` row by row; a row whose
-    gradient is not finite counts as zero where gradients are formed row by row.
+    Only what is on the mask is there to be clipped: a row may move the coordinates that travel by the whole bound.
+
+    Guarantees (tests/components/horizontal/test_local_rounds.py): equal to masking and clipping `vmap(grad)` row by
+    row; a row whose gradient is not finite counts as zero where gradients are formed row by row.
     """
     dense = spec.kind in ("logistic", "mlp") and spec.norm == "none"
-    return _dense(spec, bound) if dense else _by_row(net, bound)
+    return _dense(spec) if dense else _by_row(net)
 
 
-def _by_row(net: Network, bound: float) -> ClippedSum:
+def _by_row(net: Network) -> ClippedSum:
     def loss(params: Params, x: Array, y: Array) -> Array:
         return row_loss(net.apply(params, {}, x[None])[0], y)
 
-    def total(params: Params, x: Array, y: Array, weight: Array) -> tuple[dict[str, Array], Array]:
+    def total(
+        params: Params, x: Array, y: Array, weight: Array, bound: Array, mask: Mask | None
+    ) -> tuple[dict[str, Array], Array, Array]:
         losses, grads = jax.vmap(jax.value_and_grad(loss), (None, 0, 0))(dict(params), x, y)
+        if mask is not None:
+            grads = {name: g * mask[name] for name, g in grads.items()}
         square = sum(jnp.sum(g.reshape(g.shape[0], -1) ** 2, axis=1) for g in grads.values())
         factor = _factor(square, bound) * weight
         usable = jnp.isfinite(square)
         summed = {name: jnp.tensordot(factor, jnp.where(_like(usable, g), g, 0.0), axes=1) for name, g in grads.items()}
-        return summed, jnp.sum(losses * weight)
+        return summed, jnp.sum(losses * weight), _votes(square, bound, weight)
 
     return total
 
 
-def _dense(spec: ModelSpec, bound: float) -> ClippedSum:
+def _dense(spec: ModelSpec) -> ClippedSum:
     depth = 0 if spec.kind == "logistic" else len(spec.layers)
     act = ACTIVATIONS[spec.activation]
 
-    def total(params: Params, x: Array, y: Array, weight: Array) -> tuple[dict[str, Array], Array]:
+    def total(
+        params: Params, x: Array, y: Array, weight: Array, bound: Array, mask: Mask | None
+    ) -> tuple[dict[str, Array], Array, Array]:
         x = x.reshape(x.shape[0], -1)
         inputs, pullbacks = [], []
         for layer in range(depth + 1):
@@ -62,21 +74,33 @@ def _dense(spec: ModelSpec, bound: float) -> ClippedSum:
         for layer in range(depth, 0, -1):
             (delta,) = pullbacks[layer - 1](delta @ params[f"Dense_{layer}/kernel"].T)
             deltas.insert(0, delta)
-        square = sum(
-            (jnp.sum(a * a, axis=1) + 1.0) * jnp.sum(d * d, axis=1) for a, d in zip(inputs, deltas, strict=True)
-        )
+        square = sum(_square(layer, a, d, mask) for layer, (a, d) in enumerate(zip(inputs, deltas, strict=True)))
         factor = (_factor(square, bound) * weight)[:, None]
         found = {}
         for layer, (a, d) in enumerate(zip(inputs, deltas, strict=True)):
             scaled = d * factor
             found[f"Dense_{layer}/kernel"] = a.T @ scaled
             found[f"Dense_{layer}/bias"] = jnp.sum(scaled, axis=0)
-        return {name: found[name] for name in params}, jnp.sum(row_loss(logit, y) * weight)
+        summed = {name: found[name] if mask is None else found[name] * mask[name] for name in params}
+        return summed, jnp.sum(row_loss(logit, y) * weight), _votes(square, bound, weight)
 
     return total
 
 
-def _factor(square: Array, bound: float) -> Array:
+def _square(layer: int, a: Array, d: Array, mask: Mask | None) -> Array:
+    """Each row's squared gradient norm in one dense layer, on the mask."""
+    if mask is None:
+        return (jnp.sum(a * a, axis=1) + 1.0) * jnp.sum(d * d, axis=1)
+    reach = (a * a) @ mask[f"Dense_{layer}/kernel"] + mask[f"Dense_{layer}/bias"]
+    return jnp.sum(reach * d * d, axis=1)
+
+
+def _votes(square: Array, bound: Array, weight: Array) -> Array:
+    # A norm that is not finite compares false, and votes that the bound is too small.
+    return jnp.sum(jnp.where(square <= bound**2, weight, -weight))
+
+
+def _factor(square: Array, bound: Array) -> Array:
     return bound * jax.lax.rsqrt(jnp.maximum(square, bound**2))
 
 

@@ -31,18 +31,24 @@ def examine(
     mask: np.ndarray | None,
     names: Sequence[str],
     *encoded: np.ndarray,
+    stretch: float = 1.0,
 ) -> dict[str, Any]:
     """Faults, scores and the client to blame for a bad round, as published: names, scores, words.
 
     Args:
         vector: the global model the updates start from.
         encoded: each client's update, as it would be summed.
+        stretch: see `replica.stretch`.
     """
     settings: Settings = judge.settings
     guard = settings.guard
     size = vector.size
     release = release_of(settings, size, noise)
-    updates = {name: decode(each, release, mask, size) for name, each in zip(names, encoded, strict=True)}
+    ends = -1 if settings.privacy.voting else None  # a vote is no part of the update
+    updates = {
+        name: decode(each[:ends], release, mask, size) * np.float32(stretch)
+        for name, each in zip(names, encoded, strict=True)
+    }
     # Noise of unit `client` lengthens honest updates: there only the agreed bound on entries can be held against them.
     bound = float("inf") if release.multiplier else guard.update_norm
     wrong = robust.faults(updates, bound, guard.least_cosine)

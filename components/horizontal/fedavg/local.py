@@ -16,52 +16,70 @@ from veilflow.components.horizontal.fedavg.layout import layout_of, unflatten
 from veilflow.components.horizontal.fedavg.networks import Params, network, row_loss
 from veilflow.components.horizontal.fedavg.settings import LocalSettings, ModelSpec
 
-Round = Callable[..., tuple[dict[str, Array], dict[str, Array], Array]]
+Round = Callable[..., tuple[dict[str, Array], dict[str, Array], Array, Array]]
 
 
 @lru_cache(maxsize=16)
-def round_function(spec: ModelSpec, settings: LocalSettings, clip: float) -> Round:
-    """A jitted ``(params, stats, x, y, index, weight, noise, expected) -> (params, stats, mean loss)``.
+def round_function(spec: ModelSpec, settings: LocalSettings, guarded: bool, masked: bool) -> Round:
+    """A jitted ``(params, stats, x, y, index, weight, expected, bound, noise, moving) -> (params, stats, mean loss,
+    votes)``.
 
     Args:
-        clip: L2 bound of one row's gradient; 0 trains without clipping and noise.
+        guarded: each row's gradient is clipped to ``bound``, and noise is added; ``votes`` counts the rows within the
+            bound minus those beyond it, over all steps.
+        masked: only the parameters at the positions ``moving`` (of `layout_of`, sorted) are trained. They alone are
+            clipped, and noise is for them alone.
 
-    The returned function takes ``index``, ``weight`` (steps x width) and ``noise`` (steps x parameters, already scaled;
-    one column where there is none) as in `batches`. FedProx pulls towards the parameters that came in. The pull does
-    not depend on data, so it is added after the noise.
+    The returned function takes ``index``, ``weight`` (steps x width) as in `batches`, and ``noise`` (steps x moving
+    parameters, already scaled; one column where there is none). FedProx pulls towards the parameters that came in. The
+    pull does not depend on data, so it is added after the noise.
     """
     net, rule = network(spec), _optimiser(settings)
-    clipped = clipped_sum(spec, net, clip) if clip > 0 else None
+    clipped = clipped_sum(spec, net)
 
     def mean_loss(params: Params, stats: Params, x: Array, y: Array, w: Array) -> tuple[Array, dict[str, Array]]:
         logits, changed = net.train(params, stats, x)
         return jnp.sum(row_loss(logits, y) * w) / jnp.maximum(jnp.sum(w), 1.0), changed
 
     def run(
-        params: Params, stats: Params, x: Array, y: Array, index: Array, weight: Array, noise: Array, expected: Array
-    ) -> tuple[dict[str, Array], dict[str, Array], Array]:
+        params: Params,
+        stats: Params,
+        x: Array,
+        y: Array,
+        index: Array,
+        weight: Array,
+        expected: Array,
+        bound: Array,
+        noise: Array,
+        moving: Array,
+    ) -> tuple[dict[str, Array], dict[str, Array], Array, Array]:
         start = dict(params)
         layout = layout_of(start)
+        flags = jnp.zeros(layout.size).at[moving].set(1.0)
+        place = jnp.maximum(jnp.cumsum(flags).astype(jnp.int32) - 1, 0)
+        mask = unflatten(flags, layout) if masked else None
 
-        def step(carry: Any, batch: Any) -> tuple[Any, tuple[Array, Array]]:
+        def step(carry: Any, batch: Any) -> tuple[Any, tuple[Array, Array, Array]]:
             params, stats, memory = carry
             rows, w, draws = batch
-            xb, yb = x[rows], y[rows]
-            if clipped is None:
+            xb, yb, votes = x[rows], y[rows], jnp.zeros(())
+            if guarded:
+                summed, loss, votes = clipped(params, xb, yb, w, bound, mask)
+                added = unflatten(draws[place] * flags if masked else draws, layout)
+                grads = {name: (summed[name] + added[name]) / expected for name in params}
+            else:
                 (loss, stats), grads = jax.value_and_grad(mean_loss, has_aux=True)(params, stats, xb, yb, w)
                 loss = loss * jnp.sum(w)
-            else:
-                summed, loss = clipped(params, xb, yb, w)
-                added = unflatten(draws, layout)
-                grads = {name: (summed[name] + added[name]) / expected for name in params}
+                grads = grads if mask is None else {name: g * mask[name] for name, g in grads.items()}
             if settings.proximal:
                 grads = {name: g + settings.proximal * (params[name] - start[name]) for name, g in grads.items()}
             changes, memory = rule.update(grads, memory, params)
-            return (optax.apply_updates(params, changes), stats, memory), (loss, jnp.sum(w))
+            return (optax.apply_updates(params, changes), stats, memory), (loss, jnp.sum(w), votes)
 
         carry = (start, dict(stats), rule.init(start))
-        (params, stats, _), (losses, counts) = jax.lax.scan(step, carry, (index, weight, noise))
-        return dict(params), dict(stats), jnp.sum(losses) / jnp.maximum(jnp.sum(counts), 1.0)
+        (params, stats, _), (losses, counts, votes) = jax.lax.scan(step, carry, (index, weight, noise))
+        mean = jnp.sum(losses) / jnp.maximum(jnp.sum(counts), 1.0)
+        return dict(params), dict(stats), mean, jnp.sum(votes)
 
     jitted: Any = jax.jit(run)
     found: Round = jitted
@@ -77,19 +95,25 @@ def train_round(
     batches: Batches,
     clip: float = 0.0,
     noise: np.ndarray | None = None,
-) -> tuple[dict[str, Array], dict[str, Array], float]:
-    """Parameters, statistics and mean training loss after one round.
+    moving: np.ndarray | None = None,
+) -> tuple[dict[str, Array], dict[str, Array], float, float]:
+    """Parameters, statistics, mean training loss and votes (see `round_function`) after one round.
 
     Args:
         data: ``x`` (rows x ...) float32 and ``y`` (rows,) float32 with 0 and 1.
-        noise: float32 (steps x all parameters), standard deviation ``multiplier * clip``; needed where ``clip`` > 0.
+        clip: L2 bound of one row's gradient; 0 trains without clipping and noise.
+        noise: float32 (steps x moving parameters), standard deviation ``multiplier * clip``; needed where ``clip`` > 0.
+        moving: positions of the parameters that are trained, sorted int64; None: all.
     """
     if (clip > 0) != (noise is not None):
         raise ValueError("per-example clipping needs noise, and noise needs clipping")
     draws = np.zeros((len(batches.index), 1), np.float32) if noise is None else noise
-    run = round_function(spec, settings, clip)
-    after, changed, loss = run(params, stats, *data, batches.index, batches.weight, draws, batches.expected)
-    return after, changed, float(loss)
+    run = round_function(spec, settings, clip > 0, moving is not None)
+    where = np.zeros(0, np.int32) if moving is None else moving.astype(np.int32)
+    after, changed, loss, votes = run(
+        params, stats, *data, batches.index, batches.weight, batches.expected, np.float32(clip), draws, where
+    )
+    return after, changed, float(loss), float(votes)
 
 
 def _optimiser(settings: LocalSettings) -> optax.GradientTransformation:

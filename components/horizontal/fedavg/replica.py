@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from veilflow.components.horizontal.fedavg import server
+from veilflow.components.horizontal.fedavg import server, votes
 from veilflow.components.horizontal.fedavg.codec import decode, mask_of, release_of
 from veilflow.components.horizontal.fedavg.settings import Settings
+from veilflow.components.privacy.sparsify import Feedback
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,10 @@ class Replica:
     last: np.ndarray
     served: np.ndarray
     """What is judged, stored and used: the parameters, or their running mean over rounds (`Server.average`)."""
+    memory: np.ndarray
+    """What error feedback has not applied yet, float64, shape (d,); empty without it."""
+    clip: float
+    """The bound of the next round: see `votes`."""
 
     @property
     def params(self) -> np.ndarray:
@@ -27,9 +32,10 @@ class Replica:
         return self.state.params
 
 
-def replica(params: np.ndarray) -> Replica:
+def replica(params: np.ndarray, settings: Settings) -> Replica:
     """Before the first round."""
-    return Replica(server.start(params), np.zeros_like(params), params)
+    memory = np.zeros(params.size if settings.compress.feedback else 0, np.float64)
+    return Replica(server.start(params), np.zeros_like(params), params, memory, votes.first_bound(settings))
 
 
 def mask_at(held: Replica, settings: Settings, seed: bytes, number: int) -> np.ndarray | None:
@@ -37,17 +43,42 @@ def mask_at(held: Replica, settings: Settings, seed: bytes, number: int) -> np.n
     return mask_of(settings, held.params.size, seed, number, held.last)
 
 
+def stretch(held: Replica, settings: Settings) -> float:
+    """What a decoded update must be multiplied with: those of unit ``client`` travel in units of an adaptive bound."""
+    privacy = settings.privacy
+    return held.clip / settings.guard.update_norm if privacy.voting and privacy.unit == "client" else 1.0
+
+
 def advance(
     held: Replica, settings: Settings, seed: bytes, number: int, noise: float, total: np.ndarray, weight: int
 ) -> tuple[Replica, float]:
     """The replica after round ``number`` with the sum ``total``, and the L2 norm of the mean update."""
-    size = held.params.size
-    mean = decode(total, release_of(settings, size, noise), mask_at(held, settings, seed, number), size, weight)
-    state, share = server.step(held.state, mean, settings.server), settings.server.average
+    size, privacy, clip = held.params.size, settings.privacy, held.clip
+    release, mask = release_of(settings, size, noise), mask_at(held, settings, seed, number)
+    if privacy.voting:
+        share = votes.decode(int(total[-1]), privacy, release.bound, weight)
+        total, clip = total[:-1], votes.next_bound(clip, share, settings)
+    mean = decode(total, release, mask, size, weight) * np.float32(stretch(held, settings))
+    applied, memory = fed_back(held.memory, mean, mask, settings)
+    state, share = server.step(held.state, applied, settings.server), settings.server.average
     # In early rounds a plain mean: the first model of all should not count for long.
     share = max(share, 1 / (number + 1)) if share else 1.0
     served = (share * state.params + (1 - share) * held.served).astype(np.float32)
-    return Replica(state, mean, served), float(np.linalg.norm(mean))
+    return Replica(state, mean, served, memory, clip), float(np.linalg.norm(mean))
+
+
+def fed_back(
+    memory: np.ndarray, mean: np.ndarray, mask: np.ndarray | None, settings: Settings
+) -> tuple[np.ndarray, np.ndarray]:
+    """What is applied to the model now, and what is left for later: of noised means only, so it costs no budget."""
+    share = settings.compress.feedback
+    if not share:
+        return mean, memory
+    where = np.arange(mean.size) if mask is None else mask
+    feedback = Feedback(mean.size)
+    feedback.memory = memory.copy()
+    applied = feedback.step(mean[where], where, max(1, round(share * len(where))))
+    return applied.astype(np.float32), feedback.memory
 
 
 Arrays = dict[str, np.ndarray]
@@ -55,10 +86,11 @@ Arrays = dict[str, np.ndarray]
 
 def to_arrays(held: Replica) -> Arrays:
     """For a checkpoint."""
-    return {**vars(held.state), "last": held.last, "served": held.served}
+    kept = {name: value for name, value in vars(held).items() if name not in ("state", "clip")}
+    return {**vars(held.state), **kept, "clip": np.array(held.clip)}
 
 
 def from_arrays(arrays: Arrays) -> Replica:
     """The inverse of `to_arrays`."""
     state = server.ServerState(arrays["params"], arrays["first"], arrays["second"])
-    return Replica(state, arrays["last"], arrays["served"])
+    return Replica(state, arrays["last"], arrays["served"], arrays["memory"], float(arrays["clip"]))

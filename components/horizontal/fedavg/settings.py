@@ -16,6 +16,8 @@ UNITS = ("none", "record", "client")
 """Whom the noise protects: nobody, every single row of every client (local DP-SGD), or each client as a whole."""
 CHOICES = ("random", "largest")
 """Which coordinates travel: new random ones each round, or mostly those that moved most in the last noised sum."""
+TRAINED = ("masked", "all")
+"""Which coordinates local steps move: those that travel in the round, or all (what does not travel is lost)."""
 WEIGHTS = ("equal", "size", "contribution")
 CONTRIBUTIONS = ("shapley", "montecarlo", "leave_one_out", "quality")
 EXACT_CLIENTS = 6
@@ -92,9 +94,21 @@ class Privacy:
     delta: float = 1e-5
     schedule: str = "constant"
     noise_last: float = 0.0
-    """What ``increasing`` and ``decreasing`` go to, or come from."""
+    """What ``increasing`` and ``adaptive`` go to, and ``decreasing`` comes from."""
     first_floor: float = 0.0
     """Least noise of the first round."""
+    by_round: tuple[tuple[int, float], ...] = ()
+    """Of the schedule of that name: (round from 1, noise from there on)."""
+    adaptive_clip: float = 0.0
+    """The share of norms that are to be within the bound, which then follows them (rows' gradients, or clients'
+    updates); 0: the bound stays."""
+    vote_noise: float = 10.0
+    """Of ``adaptive_clip``: deviation of the noise on every count of norms; what it costs is charged."""
+
+    @property
+    def voting(self) -> bool:
+        """Whether norms are counted."""
+        return self.adaptive_clip > 0 and self.unit != "none"
 
     def check(self, spec: ModelSpec) -> None:
         """Refuse settings that would void the claim.
@@ -103,12 +117,21 @@ class Privacy:
             ComponentError: see the message.
         """
         if self.unit == "none":
+            if self.adaptive_clip:
+                raise ComponentError("privacy/adaptive_clip counts norms under noise; privacy/unit none adds none.")
             return
-        if self.schedule != "constant" and not 0 < self.noise <= self.noise_last:
+        if self.schedule == "by_round":
+            if dict(self.by_round).get(1, 0.0) <= 0:
+                raise ComponentError("privacy/by_round must say the noise of round 1, such as ['1:4', '20:2'].")
+        elif self.by_round:
+            raise ComponentError(f"privacy/by_round is given, but privacy/schedule is {self.schedule}.")
+        elif self.schedule != "constant" and not 0 < self.noise <= self.noise_last:
             raise ComponentError(
                 f"privacy/schedule: {self.schedule} goes between privacy/noise and privacy/noise_last; give both, the "
                 "smaller one first."
             )
+        if self.voting and not (self.adaptive_clip < 1 and self.vote_noise > 0):
+            raise ComponentError("privacy/adaptive_clip must be below 1, and privacy/vote_noise positive.")
         if self.unit == "record" and spec.norm == "batch":
             raise ComponentError(
                 "net/norm: batch mixes the rows of a batch, so no single row's gradient can be clipped; "
@@ -174,6 +197,15 @@ class Compress:
     keep: float = 1.0
     """Share of the coordinates."""
     choose: str = "random"
+    train: str = "masked"
+    feedback: float = 0.0
+    """Error feedback at the server: of the coordinates that travelled only this share, the largest so far, is applied;
+    the rest is remembered. 0: all are applied at once."""
+
+    @property
+    def trains_masked(self) -> bool:
+        """Whether local steps move nothing but what travels."""
+        return self.keep < 1 and self.train == "masked"
 
 
 @dataclass(frozen=True)
@@ -217,12 +249,44 @@ class Settings:
         unknown = [party for party, _ in self.slow if clients and party not in clients]
         if unknown:
             raise ComponentError(f"slow names {', '.join(unknown)}; the clients are {', '.join(clients)}.")
+        if self.slow and self.compress.trains_masked:
+            raise ComponentError(
+                "compress/train: masked trains what travels in the round; a slow client's update travels in a later "
+                "one, on other coordinates. Use compress/train: all with slow."
+            )
+        if self.slow and self.privacy.voting and self.privacy.unit == "client":
+            raise ComponentError(
+                "privacy/adaptive_clip with unit client bounds the updates of a round alike; a slow client's was made "
+                "under an older bound. Use privacy/adaptive_clip: 0 with slow."
+            )
+        if self.patience and self.privacy.unit != "none" and not reference:
+            raise ComponentError(
+                "with noise no training loss is published: patience needs the reference rows 'valid', or leave it 0."
+            )
         late = [f"{party}:{rounds}" for party, rounds in self.slow if rounds - 1 > self.max_staleness]
         if late:
             raise ComponentError(f"slow has {', '.join(late)}, more than max_staleness {self.max_staleness} allows.")
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def parse_by_round(entries: Sequence[str]) -> tuple[tuple[int, float], ...]:
+    """``["1:4.0", "20:2.0"]`` as pairs of a round (from 1) and the noise from there on.
+
+    Raises:
+        ComponentError: an entry of another form.
+    """
+    found = {}
+    for entry in entries:
+        number, _, noise = entry.partition(":")
+        try:
+            found[int(number)] = float(noise)
+        except ValueError:
+            found[0] = 0.0
+        if min(found) < 1 or not all(0 < value < float("inf") for value in found.values()):
+            raise ComponentError(f"privacy/by_round: '{entry}' is not of the form round:noise, such as 20:1.5.")
+    return tuple(sorted(found.items()))
 
 
 def parse_slow(entries: Sequence[str]) -> tuple[tuple[str, int], ...]:

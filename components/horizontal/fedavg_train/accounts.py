@@ -4,17 +4,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from veilflow.components.devices.events import receipt
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.errors import ComponentError
-from veilflow.components.horizontal.fedavg.budget import Budget, ChargesOf, charges, require_rounds, stretched, terms
+from veilflow.components.horizontal.fedavg.budget import (
+    Budget,
+    ChargesOf,
+    adaptive,
+    charges,
+    require_rounds,
+    stretched,
+    terms,
+)
 from veilflow.components.horizontal.fedavg.settings import Settings
 from veilflow.components.horizontal.fedavg_train.training import Cast, FedAvgTraining
 from veilflow.components.privacy.ledger_folder import FOLDER, LedgerFolder, Statement
 from veilflow.components.privacy.schedule import round_up
 from veilflow.components.training.checkpoints import Checkpoints
+from veilflow.components.training.history import History
 
 
 def choose_coordinator(ctx: Any, wanted: Any, clients: tuple[str, ...]) -> str:
@@ -144,13 +151,26 @@ def require_summed(training: FedAvgTraining) -> None:
     )
 
 
+def used_noises(settings: Settings, planned: list[float], history: History) -> list[float]:
+    """The multiplier of every round that was run."""
+    return [row["noise"] for row in history.rows] if adaptive(settings) else planned
+
+
 def write_receipts(
-    ctx: Any, settings: Settings, clients: tuple[str, ...], noises: list[float], training: FedAvgTraining
+    ctx: Any,
+    settings: Settings,
+    clients: tuple[str, ...],
+    noises: list[float],
+    training: FedAvgTraining,
+    history: History,
 ) -> None:
     """What happened at this party, in this attempt."""
     if ctx.self_party not in clients:
         return
-    receipt(ctx, "update_norm", bound=settings.guard.update_norm, norm="L2, per client and round")
+    privacy, moved = settings.privacy, [row["clip"] for row in history.rows if "clip" in row]
+    followed = {"target": privacy.adaptive_clip, "smallest": min(moved), "largest": max(moved)} if moved else {}
+    per_update = followed if privacy.unit == "client" and moved else {"bound": settings.guard.update_norm}
+    receipt(ctx, "update_norm", **per_update, norm="L2, per client and round")
     if settings.compress.keep < 1:
         receipt(ctx, "common_mask", keep=settings.compress.keep, choose=settings.compress.choose)
     if settings.privacy.unit == "none":
@@ -161,11 +181,6 @@ def write_receipts(
             receipt(ctx, "noise", unit="client", **noise)
         return
     tally = training.tally
-    receipt(ctx, "clip", bound=settings.privacy.clip, norm="L2, per row", rounds=tally.steps)
+    receipt(ctx, "clip", **(followed or {"bound": privacy.clip}), norm="L2, per row", rounds=tally.steps)
     if tally.drew(1.0, 1):
         receipt(ctx, "noise", unit="record", distribution="Gaussian", multiplier=min(noises), drawn_here=tally.values)
-
-
-def decimal(value: float) -> float:
-    """The number the user wrote: attributes travel as 32-bit floats, which make 0.3 a little more than 0.3."""
-    return float(str(np.float32(value)))

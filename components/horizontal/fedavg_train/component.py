@@ -31,25 +31,18 @@ from veilflow.components.horizontal.fedavg.settings import (
     MODELS,
     NORMS,
     SERVER_OPTIMISERS,
+    TRAINED,
     UNITS,
     WEIGHTS,
-    Compress,
-    Guard,
-    LocalSettings,
-    ModelSpec,
-    Privacy,
-    Server,
-    Settings,
-    Weighting,
-    parse_slow,
 )
 from veilflow.components.horizontal.fedavg_train.accounts import (
     choose_coordinator,
-    decimal,
     open_budgets,
     require_summed,
+    used_noises,
     write_receipts,
 )
+from veilflow.components.horizontal.fedavg_train.options import settings_of, spec_of
 from veilflow.components.horizontal.fedavg_train.report import write_report
 from veilflow.components.horizontal.fedavg_train.sources import (
     Source,
@@ -61,8 +54,9 @@ from veilflow.components.horizontal.fedavg_train.sources import (
     rules_at,
 )
 from veilflow.components.horizontal.fedavg_train.training import Cast, FedAvgTraining, value_bound
+from veilflow.components.privacy.schedule import KINDS
 from veilflow.components.privacy.secagg.secure_sum import SecureSum
-from veilflow.components.privacy.secagg.settings import BACKENDS, MASKS, MIN_KEY_BITS, SumSettings
+from veilflow.components.privacy.secagg.settings import BACKENDS, MASKS, MIN_KEY_BITS
 from veilflow.components.training.checkpoints import Checkpoints, data_digest, training_key
 from veilflow.components.training.loop import Course, train
 
@@ -124,18 +118,33 @@ class Protect:
         bound_limit=Interval.closed(0, 1000),
     )
     schedule: str = Field.attr(
-        desc="Over the rounds: increasing goes from noise to noise_last, decreasing the other way. Order changes no "
+        desc="Over the rounds: increasing goes from noise to noise_last, decreasing the other way, by_round as listed, "
+        "adaptive from noise towards noise_last as the noised updates shrink, until epsilon is spent. Order changes no "
         "epsilon; compare schedules at equal epsilon.",
         default="constant",
-        choices=["constant", "increasing", "decreasing"],
+        choices=list(KINDS),
     )
     noise_last: float = Field.attr(
         desc="The larger noise of a schedule.", default=0.0, bound_limit=Interval.closed(0, 1000)
+    )
+    by_round: list[str] = Field.attr(
+        desc="schedule by_round: round:noise, each until the next, such as 1:4.0 and 20:2.0.", default=[]
     )
     first_floor: float = Field.attr(
         desc="Least noise of the first round, where gradients are easiest to invert.",
         default=0.0,
         bound_limit=Interval.closed(0, 1000),
+    )
+    adaptive_clip: float = Field.attr(
+        desc="The share of norms to be within the bound, which then follows them: of rows' gradients (record), of "
+        "updates (client). 0: the bound stays.",
+        default=0.0,
+        bound_limit=Interval.closed_open(0, 1),
+    )
+    vote_noise: float = Field.attr(
+        desc="adaptive_clip: noise on every count of norms; what it costs is charged.",
+        default=10.0,
+        bound_limit=Interval.open(0, 10000),
     )
     epsilon: float = Field.attr(desc="What all rounds may cost.", default=8.0, bound_limit=Interval.open(0, 1000))
     delta: float = Field.attr(
@@ -201,6 +210,18 @@ class Sparse:
         desc="random: new ones each round; largest: mostly those that moved most in the last noised sum.",
         default="random",
         choices=list(CHOICES),
+    )
+    train: str = Field.attr(
+        desc="masked: local steps move what travels in the round and nothing else, so clip and noise are for it alone; "
+        "all: they move everything, and what does not travel is lost.",
+        default="masked",
+        choices=list(TRAINED),
+    )
+    feedback: float = Field.attr(
+        desc="Error feedback at the server, on noised sums: of what travelled only this share, the largest so far, is "
+        "applied in a round, the rest is remembered. 0: all at once.",
+        default=0.0,
+        bound_limit=Interval.closed(0, 1),
     )
 
 
@@ -293,7 +314,7 @@ class FedAvgTrain(Component):
         columns, shape = agree(sources, parse_categories(self.categories))
         rules = self._rules(ctx)
         data = {each.party: load(each, columns, rules_at(rules, each.party)) for each in sources}
-        spec, settings, clients = self._spec(), self._settings(), tuple(data)
+        spec, settings, clients = spec_of(self.net), settings_of(self), tuple(data)
         settings.check(spec, clients, reference is not None)
         coordinator = choose_coordinator(ctx, self.coordinator, clients)
         rows = row_counts(data)
@@ -327,54 +348,11 @@ class FedAvgTrain(Component):
         self._store(ctx, facts, identity, training, rules)
         if checkpoints is not None:
             checkpoints.clear()
-        write_receipts(ctx, settings, clients, noises, training)
+        noises = used_noises(settings, noises, history)
+        write_receipts(ctx, settings, clients, noises, training, history)
         training.secure_sum.receipts()
         estimate = spent(settings, rows, noises, len(history.rows))
         write_report(self.report, settings, spec, cast, history, training, noises, budgets.reports(), estimate)
-
-    def _spec(self) -> ModelSpec:
-        net = self.net
-        layers = () if net.kind == "logistic" else tuple(net.layers or ())
-        return ModelSpec(
-            net.kind, layers, net.activation, net.norm, net.module, net.arguments, tuple(net.keep_local or ())
-        )
-
-    def _settings(self) -> Settings:
-        protect, weigh, guard, adding = self.privacy, self.weights, self.guard, self.secure_sum
-        rate = decimal(self.learning_rate)
-        return Settings(
-            rounds=int(self.rounds),
-            local=LocalSettings(
-                int(self.local_epochs), int(self.batch_size), self.optimiser, rate, decimal(self.proximal)
-            ),
-            privacy=Privacy(
-                protect.unit,
-                decimal(protect.clip),
-                decimal(protect.noise),
-                decimal(protect.epsilon),
-                decimal(protect.delta),
-                protect.schedule,
-                decimal(protect.noise_last),
-                decimal(protect.first_floor),
-            ),
-            weighting=Weighting(
-                weigh.by,
-                weigh.method,
-                int(weigh.every),
-                decimal(weigh.smallest),
-                decimal(weigh.largest),
-                decimal(weigh.memory),
-            ),
-            server=Server(self.server.optimiser, decimal(self.server.learning_rate), decimal(self.server.average)),
-            guard=Guard(decimal(guard.update_norm), int(guard.bits), decimal(guard.least_cosine), decimal(guard.veto)),
-            compress=Compress(decimal(self.compress.keep), self.compress.choose),
-            participation=decimal(self.participation),
-            slow=parse_slow(self.slow or ()),
-            max_staleness=int(self.max_staleness),
-            secure_sum=SumSettings(adding.backend, adding.keeper, int(adding.key_bits), int(adding.minimum_clients)),
-            patience=int(self.patience),
-            checkpoint_every=int(self.checkpoint_every),
-        )
 
     def _rules(self, ctx: Context) -> list[dict[str, Any]]:
         return [read_object(ctx, rule, rule.type)[1] for rule in (self.clean, self.scale) if rule is not None]

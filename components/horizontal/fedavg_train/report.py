@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from veilflow.components.devices.report import ReportBuilder
+from veilflow.components.horizontal.fedavg.budget import adaptive
 from veilflow.components.horizontal.fedavg.settings import ModelSpec, Settings
 from veilflow.components.horizontal.fedavg_train.training import Cast, FedAvgTraining
 from veilflow.components.privacy.ledger import UNITS
@@ -30,7 +31,7 @@ def write_report(
     """Tabs: metrics, history, clients, contribution, incidents, budget, model."""
     report = ReportBuilder("fedavg_train", f"Federated averaging of {len(cast.clients)} clients.")
     chosen = history.rows[history.best if settings.patience else -1]
-    figures = {name: value for name, value in chosen.items() if name not in ("clients", "update_norm")}
+    figures = {name: value for name, value in chosen.items() if name not in ("clients", "update_norm", "noise", "clip")}
     spent = {party: float(found["epsilon"]) for party, found in ledgers.items()} or dict(estimate)
     budget = {"epsilon": max(spent.values())} if spent else {}
     report.values("metrics", {**figures, **budget, "rounds": len(history.rows), "rows": sum(cast.rows.values())})
@@ -56,7 +57,7 @@ def write_report(
             "why": [why for _, _, why in blamed],
         },
     )
-    report.values("budget", _budget(settings, noises, spent, ledgers))
+    report.values("budget", _budget(settings, noises, spent, ledgers) | _ended(settings, history))
     shape: dict[str, Any] = {
         "kind": spec.kind,
         "layers": "-".join(map(str, spec.layers)) or "none",
@@ -81,8 +82,18 @@ def _budget(
         "epsilon asked": privacy.epsilon,
         "delta": privacy.delta,
         "noise multiplier": min(noises),
-        "clip": privacy.clip,
+        **({"largest noise multiplier": max(noises)} if max(noises) > min(noises) else {}),
+        "clip": privacy.clip if privacy.unit == "record" else settings.guard.update_norm,
+        **({"clip follows the quantile": privacy.adaptive_clip} if privacy.voting else {}),
         **kept,
         **{f"epsilon {party}": value for party, value in spent.items()},
         "not covered": NOT_COVERED,
     }
+
+
+def _ended(settings: Settings, history: History) -> dict[str, str]:
+    """Said where an adaptive schedule spent the budget before the last round."""
+    done = len(history.rows)
+    if not adaptive(settings) or done == settings.rounds or history.exhausted(settings.patience):
+        return {}
+    return {"ended": f"after {done} of {settings.rounds} rounds: the budget did not last for another"}

@@ -18,7 +18,14 @@ from veilflow.components.errors import ComponentError
 from veilflow.components.horizontal.fedavg import judge as judging
 from veilflow.components.horizontal.fedavg import replica as copies
 from veilflow.components.horizontal.fedavg import rounds, weights
-from veilflow.components.horizontal.fedavg.budget import Budget, Budgets
+from veilflow.components.horizontal.fedavg.budget import (
+    Budget,
+    Budgets,
+    adaptive,
+    affordable,
+    charge_of,
+    schedule,
+)
 from veilflow.components.horizontal.fedavg.client import (
     Client,
     client_part,
@@ -74,6 +81,8 @@ class Standing:
     """Public randomness of all clients, hex: which coordinates travel."""
     memory: dict[str, float] = field(default_factory=dict)
     """Running mean of scores."""
+    norms: list[float] = field(default_factory=list)
+    """Of the noised mean update, per round; what the adaptive schedule follows."""
     best_loss: float = _NONE_YET
     blamed: list[tuple[int, str, str]] = field(default_factory=list)
     """(round, client, why)"""
@@ -103,7 +112,7 @@ class FedAvgTraining:
 
     Args:
         cast: see `Cast`.
-        noises: per round the noise multiplier; empty without privacy.
+        noises: per round the noise multiplier (of an adaptive schedule the least it may be); empty without privacy.
         make_sum: (parameters) -> where the updates are added.
         budgets: per client its ledger, at that party, and what a round costs it; None or empty without.
     """
@@ -134,22 +143,26 @@ class FedAvgTraining:
         self._first, self._copies = first, dict[str, Any]()
         self.secure_sum = self._sum = make_sum(self.parameters)
         seed = b"".join(publish({party: run_on(party, order_token) for party in cast.clients}).values())
+        if not self.parameters:
+            raise ComponentError("net/keep_local names all layers: nothing is left to be averaged.")
         self.standing = Standing(weights.starting(cast.rows, settings.weighting.by, settings.weighting), seed.hex())
 
     @property
     def coordinates(self) -> int:
-        """How many numbers an update has when it travels."""
-        return kept(self._settings, self.parameters)
+        """How many numbers an update has when it travels, a vote included."""
+        return kept(self._settings, self.parameters) + self._settings.privacy.voting
 
     def distribute(self) -> None:
         """Give everybody the first global model."""
         for party in self._cast.holders:
             vector = self._first if party == self._cast.coordinator else send_to(party, self._first, GLOBAL)
-            self._copies[party] = run_on(party, copies.replica, vector)
+            self._copies[party] = run_on(party, copies.replica, vector, self._settings)
 
-    def round(self, number: int) -> dict[str, float]:
-        """Round ``number`` (from 0); its public figures."""
-        before = dict(self._copies)
+    def round(self, number: int) -> dict[str, float] | None:
+        """Round ``number`` (from 0); its public figures. None: the budget does not last for it."""
+        if number and adaptive(self._settings) and not self._affordable(number):
+            return None
+        before, bounded = dict(self._copies), self._bound()
         self._charge(number)
         arriving = self._sound(number, self._collect(number))
         losses, vectors = self._facts(arriving), self._vectors(number, arriving)
@@ -159,7 +172,9 @@ class FedAvgTraining:
         norm = 0.0
         if len(vectors) >= self._least(vectors):
             norm = self._aggregate(number, vectors)
-        figures = {"clients": float(len(vectors)), **losses, "update_norm": norm}
+        self.standing.norms.append(norm)
+        noised = {"noise": self._noise(number)} if adaptive(self._settings) else {}
+        figures = {"clients": float(len(vectors)), **losses, "update_norm": norm, **noised, **bounded}
         return {**figures, **self._watch(number, opinion, before)}
 
     def _collect(self, number: int) -> list[str]:
@@ -212,14 +227,42 @@ class FedAvgTraining:
         return number - self._pending[party].begun >= self._slow.get(party, 1) - 1
 
     def _noise(self, number: int) -> float:
-        return self._noises[number] if self._noises else 0.0
+        """The multiplier of a round: planned, or decided from the public norms of the rounds before it."""
+        if not self._noises:
+            return 0.0
+        if adaptive(self._settings):
+            return schedule(self._settings).multiplier(number, self.standing.norms[:number])
+        return self._noises[number]
+
+    def noises(self, rounds: int) -> list[float]:
+        """The multipliers of the rounds so far; empty without privacy."""
+        return [self._noise(number) for number in range(rounds)] if self._noises else []
+
+    def _bound(self) -> dict[str, float]:
+        """The clipping bound of this round, where it moves."""
+        if not self._settings.privacy.voting:
+            return {}
+        first = self._cast.coordinator
+        return {"clip": publish(run_on(first, lambda held: held.clip, self._copies[first]))}
+
+    def _affordable(self, number: int) -> bool:
+        """Whether every client's budget lasts for this round; asked where that is not known before training."""
+        settings, rows = self._settings, self._cast.rows
+        if not self._budgets:
+            return affordable(settings, rows, self.noises(number + 1))
+        noise, answers = self._noise(number), {}
+        for party, (budget, _) in self._budgets.items():
+            cost = charge_of(settings, rows[party], noise)
+            answers[party] = run_on(party, lambda held, cost: held.possible(lambda _: cost, 1) == 1, budget, cost)
+        return all(publish(answers).values())
 
     def _begin(self, party: str, number: int) -> None:
-        noise = self._noise(number)
+        noise, settings, seed = self._noise(number), self._settings, bytes.fromhex(self.standing.seed)
 
         def train(client: Client, held: Replica, licence: Any) -> Any:
             del licence  # a budget that is used up stops the client here
-            return learn(client, held.params, noise, self.tally)
+            mask = copies.mask_at(held, settings, seed, number)
+            return learn(client, held.params, noise, self.tally, mask, held.clip)
 
         self._clients[party], update, facts = run_on(
             party, train, self._clients[party], self._copies[party], self._licences.get(party), returns=3
@@ -230,11 +273,13 @@ class FedAvgTraining:
         """Write down at every client what the rounds up to the next checkpoint cost, before noise is drawn for them.
 
         Evaluating a budget takes about a second, so rounds are charged together. After a crash the rounds since the
-        last checkpoint are repeated, and charged again: their first noise may have left already.
+        last checkpoint are repeated, and charged again: their first noise may have left already. Noise that follows
+        earlier rounds is charged round by round, by a filter, which is quick.
         """
         if not self._budgets or number < self._licensed:
             return
         block, last = self._settings.checkpoint_every or self._settings.rounds, self._settings.rounds
+        block = 1 if adaptive(self._settings) else block
         self._licensed = min(last, (number // block + 1) * block)
         covered = range(number, self._licensed)
 
@@ -244,6 +289,8 @@ class FedAvgTraining:
 
         for party, (budget, of) in self._budgets.items():
             cost = [(f"round {each + 1}", of(each)) for each in covered]
+            if adaptive(self._settings):
+                cost = [(f"round {number + 1}", charge_of(self._settings, self._cast.rows[party], self._noise(number)))]
             self._licences[party] = run_on(party, charge, budget, cost)
         self._budgets.remember(self._licences)
 
@@ -281,7 +328,8 @@ class FedAvgTraining:
 
         def examine(one: Client, held: Replica, *found: np.ndarray) -> dict[str, Any]:
             mask = copies.mask_at(held, settings, seed, number)
-            return judging.examine(one, held.params, noise, mask, names, *found)
+            stretch = copies.stretch(held, settings)
+            return judging.examine(one, held.params, noise, mask, names, *found, stretch=stretch)
 
         opinion: dict[str, Any] = publish(run_on(judge, examine, self._seeing(), self._copies[judge], *sent))
         self.standing.blamed += [(number, party, why) for party, why in opinion["faults"].items()]
@@ -392,4 +440,6 @@ class FedAvgTraining:
 
 def value_bound(settings: Settings, size: int, noises: list[float]) -> int:
     """No weighted entry of an encoded update is larger, in any round."""
+    if adaptive(settings) and settings.privacy.unit == "client":
+        return UNIT << (settings.guard.bits - 1)  # the noise is not known yet, but any release fits into these bits
     return UNIT * max(release_of(settings, size, noise).bound for noise in set(noises) or {0.0})

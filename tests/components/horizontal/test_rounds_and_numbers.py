@@ -38,7 +38,7 @@ def test_the_model_that_is_kept_may_be_a_running_mean_that_does_not_change_train
     found = {}
     for average in (0.0, 0.5):
         settings = replace(BARE, server=Server(average=average))
-        held, models = replica(np.zeros(3, np.float32)), []
+        held, models = replica(np.zeros(3, np.float32), settings), []
         for number in range(3):
             held, _ = advance(held, settings, b"s", number, 0.0, np.full(3, 1000 * (number + 1)), 1)
             models.append(held.params[0])
@@ -99,7 +99,7 @@ def test_client_level_noise_has_the_rounds_deviation_and_record_level_adds_none_
 def test_replicas_apply_the_public_sum_alike_and_survive_a_checkpoint():
     start = np.linspace(-1, 1, 30).astype(np.float32)
     settings = replace(BARE, compress=Compress(0.5), server=Server("fedadam", 0.1))
-    held = [replica(start), from_arrays(to_arrays(replica(start)))]
+    held = [replica(start, settings), from_arrays(to_arrays(replica(start, settings)))]
     for number in range(3):
         mask = mask_at(held[0], settings, b"s", number)
         total = 7 * encode(settings, np.ones(30, np.float32) / 10, 0.0, mask)

@@ -1,0 +1,71 @@
+"""The bound of clipping follows a quantile of the norms: one more coordinate in the secure sum, paid for in the budget.
+
+Unit ``record``: in every local step each row of the batch votes +1 (its gradient is within the bound) or -1, and noise
+is added to the step's count. Unit ``client``: each client votes on its update. What travels is the client's noised
+share of yes over no, as a whole number; the sum alone is seen, and moves the bound of the next round at everybody
+alike.
+
+Sensitivity  1 per step (record), 1 per round (client): a vote is there or not. A step's gradient and count together
+             cost `quantile.paid`.
+Not covered  under unit ``record`` a client that lies about its count.
+Reference    Andrew et al. 2021, arxiv.org/abs/1905.03871.
+"""
+
+import numpy as np
+
+from veilflow.components.horizontal.fedavg.settings import Privacy, Settings
+from veilflow.components.privacy.noise import MAX_SIGMA, discrete_gaussian
+from veilflow.components.privacy.quantile import Quantile, paid, update_multiplier
+from veilflow.components.privacy.release import TAILS
+from veilflow.components.privacy.schedule import round_up
+
+_REACH = 1e4
+"""The bound stays within so many times its first value."""
+
+
+def charged(privacy: Privacy, multiplier: float) -> float:
+    """The multiplier that a step (or round) costs, its votes included."""
+    return paid(multiplier, privacy.vote_noise) if privacy.voting else multiplier
+
+
+def left(privacy: Privacy, total: float) -> float:
+    """The multiplier of the gradients where they and their votes may cost what ``total`` costs.
+
+    Raises:
+        ComponentError: the votes alone cost more.
+    """
+    return round_up(update_multiplier(total, privacy.vote_noise)) if privacy.voting else total
+
+
+def first_bound(settings: Settings) -> float:
+    """What the first round clips to: rows' gradients, or under unit ``client`` the update."""
+    return settings.guard.update_norm if settings.privacy.unit == "client" else settings.privacy.clip
+
+
+def next_bound(bound: float, share: float, settings: Settings) -> float:
+    """The bound after a round in which ``share`` (-1 to 1) of the votes said yes rather than no."""
+    start = first_bound(settings)
+    rule = Quantile(settings.privacy.adaptive_clip, least=start / _REACH, most=start * _REACH)
+    return rule.next_bound(bound, share, 1)
+
+
+def encode(share: float, privacy: Privacy, bound: int) -> int:
+    """A client's vote as a whole number of at most ``bound``; here noise is added where the unit is ``client``."""
+    worth = _worth(privacy, bound)
+    if privacy.unit == "record":
+        return round(min(1.0, max(-1.0, share)) * worth)
+    sigma = privacy.vote_noise * worth
+    reach = int(TAILS * sigma)
+    return round(share) * worth + int(np.clip(discrete_gaussian(1, sigma)[0], -reach, reach))
+
+
+def decode(total: int, privacy: Privacy, bound: int, weight: int) -> float:
+    """The weighted mean of the clients' shares behind their sum."""
+    return float(total) / (weight * _worth(privacy, bound))
+
+
+def _worth(privacy: Privacy, bound: int) -> int:
+    """Whole numbers per vote; with noise there must be room for its tails."""
+    if privacy.unit == "record":
+        return bound
+    return max(1, int(min(bound / (1 + TAILS * privacy.vote_noise), MAX_SIGMA / privacy.vote_noise)))
