@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from veilflow.components.errors import ComponentError
-from veilflow.components.privacy.secagg.settings import SumSettings
+from veilflow.components.privacy.secagg.settings import MEDIAN, SumSettings
 
 MODELS = ("logistic", "mlp", "cnn", "module")
 ACTIVATIONS = ("relu", "tanh", "gelu", "sigmoid")
@@ -185,7 +185,7 @@ class Guard:
     bits: int = 16
     """Of the whole numbers an update is rounded to."""
     least_cosine: float = -1.0
-    """Against the sum of the other updates; an update below it does not count in the next round. -1: all count."""
+    """Against the update that the reference rows would make; an update below it does not count. -1: all count."""
     veto: float = 0.0
     """A round after which the reference rows' loss is higher by more than this is taken back; 0: none is."""
 
@@ -245,6 +245,11 @@ class Settings:
             raise ComponentError(
                 "weights: contribution, guard/least_cosine and guard/veto judge updates on reference rows: give "
                 "'valid', a table of the same columns at the party that judges."
+            )
+        if self.secure_sum.combine == MEDIAN and (self.weighting.by != "equal" or self.slow):
+            raise ComponentError(
+                "secure_sum/combine: median counts heads: it goes with weights/by: equal, and not with slow, as "
+                "late updates would count less."
             )
         unknown = [party for party, _ in self.slow if clients and party not in clients]
         if unknown:

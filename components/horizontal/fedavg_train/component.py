@@ -56,7 +56,7 @@ from veilflow.components.horizontal.fedavg_train.sources import (
 from veilflow.components.horizontal.fedavg_train.training import Cast, FedAvgTraining, value_bound
 from veilflow.components.privacy.schedule import KINDS
 from veilflow.components.privacy.secagg.secure_sum import SecureSum
-from veilflow.components.privacy.secagg.settings import BACKENDS, MASKS, MIN_KEY_BITS
+from veilflow.components.privacy.secagg.settings import BACKENDS, COMBINES, MASKS, MIN_KEY_BITS, SUM
 from veilflow.components.training.checkpoints import Checkpoints, data_digest, training_key
 from veilflow.components.training.loop import Course, train
 
@@ -188,7 +188,8 @@ class Guarding:
         desc="Of the whole numbers an update is rounded to.", default=16, bound_limit=Interval.closed(4, 32)
     )
     least_cosine: float = Field.attr(
-        desc="Updates that point further away from the others do not count; -1: all count. Needs 'valid'.",
+        desc="Least cosine of an update to the one that the rows of 'valid' would make; below it an update does not "
+        "count in its round. -1: all count.",
         default=-1.0,
         bound_limit=Interval.closed(-1, 1),
     )
@@ -237,6 +238,12 @@ class Adding:
     keeper: str = Field.attr(desc="packed_he: who holds the key; empty: the first client.", default="")
     key_bits: int = Field.attr(
         desc="packed_he: of the key.", default=MIN_KEY_BITS, bound_limit=Interval.closed(MIN_KEY_BITS, 8192)
+    )
+    combine: str = Field.attr(
+        desc="mean: of all updates. median: entry by entry, with backend spu and three clients or more; what one of "
+        "them sends cannot move it beyond the others. Equal weights only.",
+        default=SUM,
+        choices=list(COMBINES),
     )
     minimum_clients: int = Field.attr(
         desc="A round with fewer is not added up.", default=2, bound_limit=Interval.closed(2, 1000)

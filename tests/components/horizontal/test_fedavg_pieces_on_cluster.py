@@ -145,6 +145,39 @@ def test_nobody_waits_for_a_slow_client_and_what_is_late_counts_less(ran: Any) -
         assert weights["bank_c"] / weights["bank_a"] == pytest.approx(3**-0.5, abs=0.02), "two rounds old"
 
 
+def one_shouts(ctx: Any) -> dict[str, Any]:
+    """Bank c sends the longest update that the bound allows, against the right way: to a mean, and to a median."""
+    from veilflow.components.horizontal.fedavg.settings import ModelSpec
+    from veilflow.components.horizontal.fedavg_train import training
+    from veilflow.components.privacy.secagg.settings import SumSettings
+
+    honest, found = training.learn, {}
+
+    def learn(client: Any, vector: Any, *rest: Any) -> Any:
+        done, update, said = honest(client, vector, *rest)
+        return done, -1e6 * update if ctx.self_party == "bank_c" else update, said
+
+    try:
+        training.learn = learn  # type: ignore[assignment]
+        for combine in ("mean", "median"):
+            settings = plain(4, secure_sum=SumSettings("spu", combine=combine))
+            one = Federation(ctx, settings, ModelSpec("logistic", ()), "coordinator")
+            found[combine] = one.column(one.run(), "valid_loss")
+            one.training.secure_sum.receipts()
+    finally:
+        training.learn = honest
+    return {"loss": found, "receipts": [each["parameters"] for each in ctx.receipts]}
+
+
+def test_a_median_is_not_moved_by_one_client_that_shouts(banks: Any, ran: Any) -> None:
+    found = banks.call(one_shouts)["coordinator"]
+    assert found["loss"]["mean"][-1] > 1, "unprotected, one client ruins the model"
+    assert found["loss"]["median"] == sorted(found["loss"]["median"], reverse=True)
+    # Where one of three lies about every entry, the median is the lesser or the larger of the honest two.
+    assert found["loss"]["median"][-1] < ran["fedavg"]["loss"][0]
+    assert [each["combine"] for each in found["receipts"]] == ["mean", "median"]
+
+
 def noise_of_the_rounds(ctx: Any) -> dict[str, Any]:
     """Unit client: the rounds' sums are nearly pure noise, so its length shows."""
     from veilflow.components.horizontal.fedavg.settings import Guard, LocalSettings, ModelSpec, Privacy
@@ -314,8 +347,8 @@ def misbehave(ctx: Any) -> bool:
 
     honest = training.learn
 
-    def learn(client: Any, vector: Any, noise: float, tally: Any) -> Any:
-        done, update, said = honest(client, vector, noise, tally)
+    def learn(client: Any, vector: Any, *rest: Any) -> Any:
+        done, update, said = honest(client, vector, *rest)
         how = HOW.get(client.settings.rounds, "")
         if how == "copied":
             shared = np.linspace(-0.01, 0.01, vector.size).astype(np.float32)
@@ -324,7 +357,7 @@ def misbehave(ctx: Any) -> bool:
             return done, update, said
         if how == "not finite":
             client = replace(client, data=(client.data[0] * np.float32("nan"), client.data[1]))
-            return honest(client, vector, noise, tally)
+            return honest(client, vector, *rest)
         changed = {"flipped": -4 * update, "zeros": 0 * update}.get(how, update)
         return done, changed, said
 
@@ -337,7 +370,7 @@ def misbehaved(banks: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     out = tmp_path_factory.mktemp("misbehaved")
     write_tables(out)
     steps = {
-        "cosine": (3, "{unit: none}", "guard: {least_cosine: -0.2}"),
+        "cosine": (3, "{unit: none}", "guard: {least_cosine: 0.0}"),
         "astray": (4, "{unit: none}", "server: {learning_rate: 0.5}"),
         "empty": (5, "{unit: none}", "guard: {least_cosine: -0.99}"),
         "copies": (6, "{unit: none}", "weights: {by: contribution}"),
@@ -369,7 +402,7 @@ def incidents(run: Any, step: str) -> list[tuple[int, str, str]]:
 
 def test_a_flipped_update_is_left_out_of_its_round_and_its_client_named(misbehaved: Any) -> None:
     blamed = incidents(misbehaved, "cosine")
-    assert {(1, "bank_c", "against the direction of the others")} <= set(blamed)
+    assert {(1, "bank_c", "against the direction of the reference rows")} <= set(blamed)
     assert all(who == "bank_c" for _, who, _ in blamed)
     assert tab(misbehaved, "cosine", "history")["clients"][0] == 2
 
