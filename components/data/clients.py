@@ -33,6 +33,7 @@ def sum_settings(node: NodeView) -> SumSettings:
         str(given.get("secure_sum/keeper") or ""),
         int(given.get("secure_sum/key_bits", 3072)),
         int(given.get("secure_sum/minimum_clients", 2)),
+        str(given.get("secure_sum/combine", "mean")),
     )
 
 

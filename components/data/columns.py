@@ -1,4 +1,4 @@
-"""Do the clients' tables mean the same by the same position? Decided on public schemas and agreed categories. Light."""
+"""Do the clients' tables mean the same by the same name? Decided on public schemas and agreed categories. Light."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def common_columns(
         types: per party and column its type; ``str`` is text.
 
     Raises:
-        ComponentError: other columns, another order, numbers here and text there, no label, text without categories.
+        ComponentError: other columns, numbers here and text there, no label, text without categories.
     """
     first = next(iter(features))
     for party in features:
@@ -83,7 +83,8 @@ def common_columns(
 
 
 def require_same_features(features: Mapping[str, Sequence[str]], types: Mapping[str, Mapping[str, str]]) -> None:
-    """Refuse clients whose features differ in name, order, or numbers here and text there.
+    """Refuse clients whose features differ in name, or are numbers here and text there. Order does not matter: columns
+    are taken by name, in the first client's order.
 
     Raises:
         ComponentError: names two clients and the columns.
@@ -106,10 +107,4 @@ def _same(first: str, party: str, one: list[str], other: list[str]) -> None:
         raise ComponentError(
             f"the tables of {first} and {party} have other columns: {party} {' and '.join(filter(None, parts))}. "
             "Choose the same with 'columns' or 'drop' in data/read_table."
-        )
-    if one != other:
-        at = next(i for i, pair in enumerate(zip(one, other, strict=True)) if pair[0] != pair[1])
-        raise ComponentError(
-            f"the tables of {first} and {party} have the same columns in another order: number {at + 1} is '{one[at]}' "
-            f"at {first} and '{other[at]}' at {party}. List them with 'columns' in data/read_table."
         )

@@ -17,7 +17,7 @@ from veilflow.components.horizontal.fedavg.settings import (
     parse_slow,
 )
 from veilflow.components.privacy.secagg import declare
-from veilflow.components.privacy.secagg.settings import SPU
+from veilflow.components.privacy.secagg.settings import MEDIAN, SPU
 
 GLOBAL, SUM, SCORED = "global model", "public sum", "scored update"
 SUM_BYTES, SCORED_BYTES = "sum_bytes", "scored_bytes"
@@ -61,7 +61,7 @@ class FedAvgTrainClaims(Claims):
         guarded = _protected(settings)
         lines = [
             *declare.discloses(settings.secure_sum, clients, coordinator),
-            Disclosure(holders, "the sum of the updates and the global model, every round", clients, guarded, "model"),
+            Disclosure(holders, f"{_what(settings)} and the global model, every round", clients, guarded, "model"),
         ]
         if judge and settings.needs_individual:
             what = "EACH CLIENT'S update, in rounds where updates are judged"
@@ -197,6 +197,11 @@ def _settings(node: NodeView) -> Settings:
         max_staleness=int(given.get("max_staleness", 5)),
         secure_sum=sum_settings(node),
     )
+
+
+def _what(settings: Settings) -> str:
+    median = settings.secure_sum.combine == MEDIAN
+    return "the entry-wise median of the updates" if median else "the sum of the updates"
 
 
 def _protected(settings: Settings) -> str:

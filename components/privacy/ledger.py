@@ -16,6 +16,7 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -130,6 +131,14 @@ class Budget:
         entries = self._entries()
         return len(entries), entries[-1]["hash"] if entries else ""
 
+    def hashes(self) -> list[str]:
+        """One hash per charge, oldest first; each stands for all up to it. Public, for the others to remember."""
+        return [entry["hash"][:32] for entry in self._entries()]
+
+    def allows(self, charges: Sequence[Charge]) -> bool:
+        """Whether ``charges`` fit into what is left."""
+        return self._within([*self._charges(), *charges], self.terms.epsilon)
+
     def charge(self, what: str, charges: Sequence[Charge]) -> None:
         """Write ``charges`` down; what they pay for may be released once this returns.
 
@@ -139,15 +148,26 @@ class Budget:
         Raises:
             BudgetExceeded: they would exceed the budget, or the limit on a single round. Nothing was written.
         """
-        if not charges:
+        self.charge_all([(what, charges)])
+
+    def charge_all(self, rounds: Sequence[tuple[str, Sequence[Charge]]]) -> None:
+        """`charge` for several rounds, all or none, evaluated together: that takes about a second.
+
+        Raises:
+            BudgetExceeded: as `charge`.
+        """
+        if not rounds or not all(charges for _, charges in rounds):
             raise ComponentError("budget: there is nothing to charge; a release without noise has no epsilon.")
         with self._locked():
             document = self._read()
             assert document is not None, "the ledger was made with the Budget"
-            self._require_left(what, charges, _charges(document["entries"]))
-            previous = document["entries"][-1]["hash"] if document["entries"] else ""
-            entry: dict[str, Any] = {"what": what, "charges": [asdict(charge) for charge in charges]}
-            document["entries"].append({**entry, "hash": _digest(previous, entry)})
+            self._require_left(rounds, _charges(document["entries"]))
+            for what, charges in rounds:
+                previous = document["entries"][-1]["hash"] if document["entries"] else ""
+                entry: dict[str, Any] = {"what": what, "charges": [asdict(charge) for charge in charges]}
+                # Peers see the hash, and shall not guess other runs' charges by it.
+                entry["salt"] = secrets.token_hex(16)
+                document["entries"].append({**entry, "hash": _digest(previous, entry)})
             self._write(document)
 
     def possible(self, charges_of: Callable[[int], Sequence[Charge]], most: int = 4096) -> int:
@@ -186,8 +206,8 @@ class Budget:
     def report(self) -> dict[str, Any]:
         """Public figures: what the budget means, what is spent, the costliest round, what is not covered."""
         entries, terms = self._entries(), self.terms
-        alone = [self._epsilon(_charges([entry])) for entry in entries]
-        worst = max(range(len(alone)), key=alone.__getitem__, default=None)
+        bounds = [epsilon(_charges([entry]), terms.delta, "rdp") for entry in entries]  # quick; the order is the same
+        worst = max(range(len(bounds)), key=bounds.__getitem__, default=None)
         charges = _charges(entries)
         return {
             "unit": terms.unit,
@@ -198,7 +218,7 @@ class Budget:
             "epsilon_rdp": epsilon(charges, terms.delta, "rdp"),
             "method": terms.method,
             "rounds": len(entries),
-            "round_maximum": alone[worst] if worst is not None else 0.0,
+            "round_maximum": self._epsilon(_charges([entries[worst]])) if worst is not None else 0.0,
             "round_of_maximum": entries[worst]["what"] if worst is not None else "",
             "not_covered": list(NOT_COVERED),
         }
@@ -214,19 +234,21 @@ class Budget:
         bound = epsilon(charges, self.terms.delta, "rdp")
         return bound if bound > hopeless(limit) else self._epsilon(charges)
 
-    def _require_left(self, what: str, charges: Sequence[Charge], before: Sequence[Charge]) -> None:
+    def _require_left(self, rounds: Sequence[tuple[str, Sequence[Charge]]], before: Sequence[Charge]) -> None:
         terms = self.terms
-        if terms.per_round and not self._within(charges, terms.per_round):
-            cost = self._shown(charges, terms.per_round)
-            raise BudgetExceeded(
-                f"budget: '{what}' alone would cost epsilon {cost:.4g}, a single round may cost {terms.per_round:g}. "
-                "Use more noise in it."
-            )
-        both = [*before, *charges]
+        for what, charges in rounds if terms.per_round else ():
+            if not self._within(charges, terms.per_round):
+                cost = self._shown(charges, terms.per_round)
+                raise BudgetExceeded(
+                    f"budget: '{what}' alone would cost epsilon {cost:.4g}, a single round may cost "
+                    f"{terms.per_round:g}. Use more noise in it."
+                )
+        both = [*before, *(charge for _, charges in rounds for charge in charges)]
         if not self._within(both, terms.epsilon):
             cost = self._shown(both, terms.epsilon)
+            named = rounds[0][0] if len(rounds) == 1 else f"{rounds[0][0]} to {rounds[-1][0]}"
             raise BudgetExceeded(
-                f"budget: '{what}' would bring epsilon to {cost:.4g} at delta {terms.delta:g}, the limit is "
+                f"budget: '{named}' would bring epsilon to {cost:.4g} at delta {terms.delta:g}, the limit is "
                 f"{terms.epsilon:g}; {self._epsilon(before):.4g} is spent. Nothing was released."
             )
 

@@ -59,11 +59,11 @@ def feature_matrix(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
     return matrix
 
 
-def binary_label(frame: pd.DataFrame, column: str) -> np.ndarray:
+def binary_label(frame: pd.DataFrame, column: str, both: bool = True) -> np.ndarray:
     """The label as 0.0 and 1.0, float32, shape (rows,).
 
     Raises:
-        ComponentError: a label is missing, another value than 0 and 1, or there is one class only.
+        ComponentError: a label is missing, another value than 0 and 1, or, with ``both``, there is one class only.
     """
     values = frame[column]
     missing = int(values.isna().sum())
@@ -74,9 +74,9 @@ def binary_label(frame: pd.DataFrame, column: str) -> np.ndarray:
     if strange:
         raise ComponentError(
             f"label '{column}' is neither 0 nor 1 in {strange} of {len(frame)} rows ({values.nunique()} distinct "
-            "values); split learning trains a binary classifier (see 'label_above' in data/read_table)."
+            "values); a binary classifier is trained (see 'label_above' in data/read_table)."
         )
-    if len(np.unique(numbers)) < 2:
+    if both and len(np.unique(numbers)) < 2:
         raise ComponentError(f"label '{column}' holds one class only in {len(frame)} row(s); nothing can be learned.")
     label: np.ndarray = numbers.astype(np.float32)
     return label

@@ -76,7 +76,9 @@ def train(
         tell(len(history.rows), figures)
         if course.patience and history.improved():
             run.best = training.state()
-        if checkpoints and len(history.rows) % course.checkpoint_every == 0:
+        over = len(history.rows) == course.steps or history.exhausted(course.patience)
+        # Not of the last step: an attempt that goes on from there would do nothing, and have nothing to show for it.
+        if checkpoints and not over and len(history.rows) % course.checkpoint_every == 0:
             checkpoints.save(len(history.rows), run.identity, run.stored(training.state()), history.rows)
     if course.patience and not history.improved():
         training.restore(run.best)

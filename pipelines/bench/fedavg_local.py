@@ -66,6 +66,7 @@ class Federation:
         for party, client in self.clients.items():
             done = learn(client, self.copy.params, noise, self._tally, code.mask, self.bounds.clip)
             self.clients[party], update, _ = done
+            assert update is not None, "a bench whose training goes astray measures nothing"
             vectors[party] = encode(settings, code, update, shares[party])
         scores: dict[str, float] = {}
         size = code.release.size

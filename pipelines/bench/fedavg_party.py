@@ -59,7 +59,7 @@ def rounds(
         del size
         return SecureSum(ctx, chosen.secure_sum, CLIENTS, COORDINATOR, value_bound(chosen, len(CLIENTS)))
 
-    training = FedAvgTraining(cast, SPEC, chosen, noises, make_sum, {})
+    training = FedAvgTraining(cast, SPEC, chosen, noises, make_sum, None)
     training.distribute()
     return _measured(lambda number: training.round(number), count, training.parameters)
 
@@ -101,6 +101,7 @@ def _measured(one: Any, count: int, parameters: int) -> dict[str, float]:
 
 def _learn(client: Any, vector: np.ndarray) -> tuple[Any, np.ndarray]:
     done, update, _ = learn(client, vector, 0.0, Tally())
+    assert update is not None
     return done, update
 
 

@@ -13,11 +13,16 @@ Data = tuple[np.ndarray, np.ndarray]
 MIN_ROWS = 2
 
 
-def table_arrays(frame: pd.DataFrame, columns: Columns, label: bool = True) -> tuple[np.ndarray, np.ndarray | None]:
+def table_arrays(
+    frame: pd.DataFrame, columns: Columns, label: bool = True, both: bool = False
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Inputs in the agreed order, text as 0 and 1, and the label.
 
+    Args:
+        both: both classes must be there. Not at a client: one bank may know of no default.
+
     Raises:
-        ComponentError: no rows, gaps, infinite or text cells, values outside the categories, one class only.
+        ComponentError: no rows, gaps, infinite or text cells, values outside the categories.
     """
     if len(frame) < (MIN_ROWS if label else 1):
         raise ComponentError(f"{len(frame)} row(s): a client needs at least {MIN_ROWS} to train.")
@@ -31,7 +36,7 @@ def table_arrays(frame: pd.DataFrame, columns: Columns, label: bool = True) -> t
     else:
         matrix = feature_matrix(frame, numbers) if numbers else np.zeros((len(frame), 0), np.float32)
         x = np.concatenate([matrix, *parts], axis=1)
-    return x, binary_label(frame, columns.label) if label else None
+    return x, binary_label(frame, columns.label, both) if label else None
 
 
 def _one_hot(column: pd.Series, values: tuple[str, ...]) -> np.ndarray:
@@ -46,11 +51,13 @@ def _one_hot(column: pd.Series, values: tuple[str, ...]) -> np.ndarray:
     return found
 
 
-def image_arrays(images: np.ndarray, label: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+def image_arrays(
+    images: np.ndarray, label: np.ndarray | None, both: bool = False
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Images as float32 from 0 to 1, and their labels.
 
     Raises:
-        ComponentError: no images, or one class only.
+        ComponentError: no images, or with ``both`` one class only.
     """
     if len(images) < (MIN_ROWS if label is not None else 1):
         raise ComponentError(f"{len(images)} image(s): a client needs at least {MIN_ROWS} to train.")
@@ -58,4 +65,4 @@ def image_arrays(images: np.ndarray, label: np.ndarray | None) -> tuple[np.ndarr
     x = images.astype(np.float32) / np.float32(scale)
     if label is None:
         return x, None
-    return x, binary_label(pd.DataFrame({"label": label.astype(np.float64)}), "label")
+    return x, binary_label(pd.DataFrame({"label": label.astype(np.float64)}), "label", both)

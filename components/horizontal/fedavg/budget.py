@@ -6,7 +6,8 @@ client   one client's whole update per round; with a handful of clients mostly a
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from veilflow.components.errors import ComponentError
 from veilflow.components.horizontal.fedavg import votes
@@ -18,6 +19,17 @@ from veilflow.components.privacy.schedule import Schedule, round_up
 
 ChargesOf = Callable[[int], Sequence[Charge]]
 MOST_NOISE = 200.0
+MOST_STRETCH = 2.0
+
+
+class Budgets(Protocol):
+    """The clients' ledgers, and what a round costs each (see `fedavg_train.accounts`)."""
+
+    def __bool__(self) -> bool: ...
+
+    def items(self) -> Iterable[tuple[str, tuple[Any, ChargesOf]]]: ...
+
+    def remember(self, after: Mapping[str, Any]) -> None: ...
 
 
 def exposure(settings: Settings, rows: int) -> tuple[float, int]:
@@ -141,6 +153,27 @@ def require_rounds(budget: Budget, of: ChargesOf, settings: Settings, done: int 
     budget.require_rounds(lambda number: of(number + done), left)
 
 
+def stretched(budget: Budget, rows: int, settings: Settings, noises: Sequence[float], done: int) -> float:
+    """By what the noise of the rounds after ``done`` must grow to fit what is left of the budget, to 1 %; 1 if no
+    growth helps.
+
+    A training that was interrupted pays for some rounds twice. Where the noise was chosen to use the budget up, this is
+    what lets it end.
+    """
+
+    def fits(factor: float) -> bool:
+        of = charges(settings, rows, [factor * z for z in noises])
+        return budget.allows([charge for number in range(done, settings.rounds) for charge in of(number)])
+
+    if adaptive(settings) or not budget.head[0] or fits(1.0) or not fits(MOST_STRETCH):
+        return 1.0
+    low, high = 1.0, MOST_STRETCH
+    while high - low > 0.01:
+        middle = (low + high) / 2
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return high
+
+
 def spent(settings: Settings, rows: Mapping[str, int], noises: Sequence[float], done: int) -> dict[str, float]:
     """Epsilon of each client after ``done`` rounds, for a run without a ledger; empty without privacy."""
     if not noises:
@@ -165,5 +198,6 @@ __all__ = [
     "require_rounds",
     "schedule",
     "spent",
+    "stretched",
     "terms",
 ]

@@ -66,8 +66,11 @@ def learn(
     tally: Tally,
     mask: np.ndarray | None = None,
     clip: float | None = None,
-) -> tuple[Client, np.ndarray, dict[str, Any]]:
+) -> tuple[Client, np.ndarray | None, dict[str, Any]]:
     """One round: the client after it, its update (which stays here), and what may be said of it.
+
+    A training that went astray (entries that are not finite) leaves the client as it was, and no update. With
+    ``privacy.unit`` ``client`` the update is zero instead: that somebody stays out is not covered by the noise.
 
     Args:
         vector: the global model.
@@ -96,6 +99,10 @@ def learn(
     )
     done = replace(client, params=params, stats=stats)
     update = common(done) - vector
+    if not np.isfinite(update).all():
+        done, update = client, np.zeros_like(vector)
+        if settings.privacy.unit != "client":
+            return done, None, {}
     if not settings.privacy.voting:
         update, _ = shorten(update, settings.guard.update_norm)
     elif guarded:

@@ -2,14 +2,20 @@
 
 import secrets
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from veilflow.components.horizontal.fedavg import contribution, robust
 from veilflow.components.horizontal.fedavg.client import Client, common, follow, logits
 from veilflow.components.horizontal.fedavg.codec import Code, Share, decode, longest
-from veilflow.components.horizontal.fedavg.settings import EXACT_CLIENTS, Settings
+from veilflow.components.horizontal.fedavg.layout import flatten
+from veilflow.components.horizontal.fedavg.networks import Params, network, row_loss
+from veilflow.components.horizontal.fedavg.settings import EXACT_CLIENTS, ModelSpec, Settings
 from veilflow.components.training.history import auc, log_loss
 
 _PERMUTATIONS = 30
@@ -22,6 +28,24 @@ def figures(judge: Client, vector: np.ndarray) -> dict[str, float]:
     if not np.isfinite(found).all():
         return {"valid_loss": 1e9, "valid_auc": 0.5}
     return {"valid_loss": log_loss(judge.data[1], found), "valid_auc": auc(judge.data[1], found)}
+
+
+def reference_update(judge: Client, vector: np.ndarray) -> np.ndarray:
+    """Where the reference rows would move the global model: minus the gradient of their loss, float32, shape (d,)."""
+    assert judge.data is not None
+    seeing, (x, y) = follow(judge, vector), judge.data
+    slope = _slope(judge.spec)(seeing.params, seeing.stats, jnp.asarray(x), jnp.asarray(y))
+    return -np.asarray(flatten(slope, seeing.layout), np.float32)
+
+
+@lru_cache(maxsize=16)
+def _slope(spec: ModelSpec) -> Any:
+    apply = network(spec).apply
+
+    def loss(params: Params, stats: Params, x: Array, y: Array) -> Array:
+        return jnp.mean(row_loss(apply(params, stats, x), y))
+
+    return jax.jit(jax.grad(loss))
 
 
 def examine(
@@ -45,7 +69,8 @@ def examine(
         updates[name] = decode(code, each, {name: share})
         # A small weight makes a shorter vector, so rounding may lengthen the update behind it by more.
         bounds[name] = longest(code.release, share)
-    wrong = robust.faults(updates, bounds, guard.least_cosine)
+    wanted = reference_update(judge, vector) if guard.least_cosine > -1 else None
+    wrong = robust.faults(updates, bounds, guard.least_cosine, wanted)
     usable = {name: update for name, update in updates.items() if name not in wrong}
     found: dict[str, Any] = {"faults": wrong, "scores": {}, "blame": ""}
     if len(usable) < 2:

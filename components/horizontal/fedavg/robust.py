@@ -10,12 +10,19 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 
-def faults(updates: Mapping[str, np.ndarray], bounds: Mapping[str, float], least_cosine: float) -> dict[str, str]:
+def faults(
+    updates: Mapping[str, np.ndarray],
+    bounds: Mapping[str, float],
+    least_cosine: float,
+    reference: np.ndarray | None = None,
+) -> dict[str, str]:
     """Clients whose update is not to be trusted, and why, in words without values.
 
     Args:
         bounds: L2 bound that each keeps if it is honest, rounding included; one part in a million is left for floats.
-        least_cosine: against the mean direction of the other updates; -1 asks nothing.
+        least_cosine: against ``reference``; -1 asks nothing.
+        reference: the update that the reference rows would make (Cao et al. 2021, FLTrust, arxiv.org/abs/2012.13995).
+            None: the sum of the others' directions, where one liar among three blackens the other two.
     """
     found = {}
     for client, update in updates.items():
@@ -26,9 +33,17 @@ def faults(updates: Mapping[str, np.ndarray], bounds: Mapping[str, float], least
             found[client] = "longer than the bound"
         elif norm == 0.0:
             found[client] = "all zeros"
-        elif least_cosine > -1 and cosine_to_others(updates, client) < least_cosine:
-            found[client] = "against the direction of the others"
+        elif least_cosine > -1:
+            if reference is None and cosine_to_others(updates, client) < least_cosine:
+                found[client] = "against the direction of the others"
+            elif reference is not None and cosine_to(update, reference) < least_cosine:
+                found[client] = "against the direction of the reference rows"
     return found
+
+
+def cosine_to(update: np.ndarray, reference: np.ndarray) -> float:
+    """Cosine between an update and a reference, over the coordinates that the update has."""
+    return float(_unit(update) @ _unit(np.where(update != 0, reference, 0.0)))
 
 
 def cosine_to_others(updates: Mapping[str, np.ndarray], client: str) -> float:

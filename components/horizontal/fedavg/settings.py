@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from veilflow.components.errors import ComponentError
-from veilflow.components.privacy.secagg.settings import SumSettings
+from veilflow.components.privacy.secagg.settings import MEDIAN, SumSettings
 
 MODELS = ("logistic", "mlp", "cnn", "module")
 ACTIVATIONS = ("relu", "tanh", "gelu", "sigmoid")
@@ -190,7 +190,7 @@ class Guard:
     bits: int = 0
     """Of the whole numbers an update is rounded to; 0: `FEW_BITS`, or `MANY_BITS` where whole updates are noised."""
     least_cosine: float = -1.0
-    """Against the sum of the other updates; an update below it does not count in the next round. -1: all count."""
+    """Against the update that the reference rows would make; an update below it does not count. -1: all count."""
     veto: float = 0.0
     """A round after which the reference rows' loss is higher by more than this is taken back; 0: none is."""
     follow: float = 3.0
@@ -277,6 +277,11 @@ class Settings:
             raise ComponentError(
                 "privacy/colluding divides the noise of unit client among the clients; where there is no such noise, "
                 "or somebody sees each client's own update, leave it -1."
+            )
+        if self.secure_sum.combine == MEDIAN and (self.weighting.by != "equal" or self.slow):
+            raise ComponentError(
+                "secure_sum/combine: median counts heads: it goes with weights/by: equal, and not with slow, as "
+                "late updates would count less."
             )
         unknown = [party for party, _ in self.slow if clients and party not in clients]
         if unknown:

@@ -1,15 +1,26 @@
 """What surrounds a training: who adds up, each client's budget ledger, and the receipts of what really happened."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from veilflow.components.devices.events import receipt
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.errors import ComponentError
-from veilflow.components.horizontal.fedavg.budget import Budget, adaptive, charges, require_rounds, terms
+from veilflow.components.horizontal.fedavg.budget import (
+    Budget,
+    ChargesOf,
+    adaptive,
+    charges,
+    require_rounds,
+    stretched,
+    terms,
+)
 from veilflow.components.horizontal.fedavg.settings import Settings
 from veilflow.components.horizontal.fedavg_train.standing import Cast
 from veilflow.components.horizontal.fedavg_train.training import FedAvgTraining
+from veilflow.components.privacy.ledger_folder import FOLDER, LedgerFolder, Statement
+from veilflow.components.privacy.schedule import round_up
 from veilflow.components.training.checkpoints import Checkpoints
 from veilflow.components.training.history import History
 
@@ -25,34 +36,120 @@ def choose_coordinator(ctx: Any, wanted: Any, clients: tuple[str, ...]) -> str:
     return str(free[0])
 
 
+class Ledgers:
+    """Every client's ledger for its people, at that client, and what a round costs it; false where there are none.
+
+    Args:
+        folder: of this process's own party.
+        held: client -> its `Budget` there.
+        digests: client -> digest of its people, there.
+        costs: client -> what a round is charged.
+        holders: who remembers the heads.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        held: Mapping[str, Any],
+        digests: Mapping[str, Any],
+        costs: Mapping[str, ChargesOf],
+        holders: Sequence[str],
+    ) -> None:
+        self._folder, self._held, self._digests = LedgerFolder(folder), held, digests
+        self._costs, self._holders = costs, holders
+
+    def __bool__(self) -> bool:
+        return bool(self._held)
+
+    def items(self) -> Iterator[tuple[str, tuple[Any, ChargesOf]]]:
+        """(client, (ledger, what a round costs))"""
+        return ((party, (budget, self._costs[party])) for party, budget in self._held.items())
+
+    def remember(self, after: Mapping[str, Any]) -> None:
+        """State every ledger's charges to all, who compare them with the last statement.
+
+        Args:
+            after: client -> what must be done there first.
+
+        Raises:
+            ComponentError: a charge failed, or a ledger is not the one it was; at every party.
+        """
+        folder = self._folder
+
+        def state(digest: str, budget: Budget, done: Any) -> Statement:
+            del done
+            return folder.statement(digest, budget)
+
+        def compare(stated: Mapping[str, Statement]) -> bool:
+            folder.remember(stated)
+            return True
+
+        told = {p: run_on(p, state, self._digests[p], held, after.get(p)) for p, held in self._held.items()}
+        stated = publish(told)
+        publish({party: run_on(party, compare, stated) for party in self._holders})
+
+    def reports(self) -> dict[str, dict[str, Any]]:
+        """Client -> its public figures."""
+        if not self._held:
+            return {}
+        found: dict[str, dict[str, Any]] = publish(
+            {p: run_on(p, lambda budget: budget.report(), held) for p, held in self._held.items()}
+        )
+        return found
+
+
 def open_budgets(
     ctx: Any,
     settings: Settings,
     cast: Cast,
     noises: list[float],
-    digests: dict[str, Any],
+    people: Mapping[str, Any],
     checkpoints: Checkpoints | None,
-) -> dict[str, tuple[Any, Any]]:
-    """Each client's ledger for these rows, at that client, and what a round costs; empty where nothing is charged.
+) -> tuple[Ledgers, list[float]]:
+    """The clients' ledgers, and the noise: more than ``noises`` where it follows epsilon and rounds are paid twice.
+
+    Args:
+        people: client -> digest of its people, at that client.
 
     Raises:
-        ComponentError: a budget does not last for the rounds that are left; says for how many it does.
+        ComponentError: a budget does not last for the rounds that are left (says for how many it does); a ledger is
+            damaged, or was put back.
     """
-    folder: Path | None = getattr(ctx, "checkpoint_dir", None)
+    root = getattr(ctx, "data_root", None) or getattr(ctx, "data_dir", None)
+    if not noises or root is None or getattr(ctx, "checkpoint_dir", None) is None:
+        return Ledgers(Path(), {}, {}, {}, ()), noises
     found = checkpoints.last_common() if checkpoints else None
-    done, budgets = found[0] if found else 0, {}
-    for party in cast.clients if noises and folder is not None else ():
-        of = charges(settings, cast.rows[party], noises)
+    done, folder = found[0] if found else 0, Path(root) / FOLDER
+    held = {p: run_on(p, lambda d: LedgerFolder(folder).budget(d, terms(settings)), people[p]) for p in cast.clients}
+    opened = Ledgers(folder, held, people, {}, cast.holders)
+    opened.remember({})
+    if not settings.privacy.noise:
+        growth = {p: run_on(p, stretched, held[p], cast.rows[p], settings, noises, done) for p in cast.clients}
+        factor = max(publish(growth).values())
+        noises = [round_up(factor * each) for each in noises] if factor > 1 else noises
+    costs = {party: charges(settings, cast.rows[party], noises) for party in cast.clients}
 
-        def begin(digest: str, of: Any = of) -> Budget:
-            assert folder is not None
-            budget = Budget(folder / f"budget-{digest[:16]}.json", terms(settings))
-            require_rounds(budget, of, settings, done)
-            return budget
+    def require(budget: Budget, of: ChargesOf) -> bool:
+        require_rounds(budget, of, settings, done)
+        return True
 
-        budgets[party] = (run_on(party, begin, digests[party]), of)
-    publish({party: run_on(party, lambda held: held.head[0], budget) for party, (budget, _) in budgets.items()})
-    return budgets
+    publish({party: run_on(party, require, held[party], costs[party]) for party in cast.clients})
+    return Ledgers(folder, held, people, costs, cast.holders), noises
+
+
+def require_summed(training: FedAvgTraining) -> None:
+    """Refuse a training in which no round was added up: its model is the one it began with.
+
+    Raises:
+        ComponentError: with the latest incidents.
+    """
+    if training.secure_sum.rounds:
+        return
+    last = "; ".join(f"round {number + 1}: {who}: {why}" for number, who, why in training.standing.blamed[-3:])
+    raise ComponentError(
+        "no round was added up: in every one of them fewer clients were left than it needs. Lower guard/least_cosine "
+        f"or secure_sum/minimum_clients, or look into the clients: {last or 'none sent an update'}."
+    )
 
 
 def used_noises(settings: Settings, planned: list[float], history: History) -> list[float]:

@@ -39,17 +39,26 @@ from veilflow.components.horizontal.fedavg.settings import (
 from veilflow.components.horizontal.fedavg_train.accounts import (
     choose_coordinator,
     open_budgets,
+    require_summed,
     used_noises,
     write_receipts,
 )
 from veilflow.components.horizontal.fedavg_train.options import settings_of, spec_of
 from veilflow.components.horizontal.fedavg_train.report import write_report
-from veilflow.components.horizontal.fedavg_train.sources import Source, agree, load, merger, row_counts, rules_at
+from veilflow.components.horizontal.fedavg_train.sources import (
+    Source,
+    agree,
+    load,
+    merger,
+    people_digest,
+    row_counts,
+    rules_at,
+)
 from veilflow.components.horizontal.fedavg_train.standing import Cast
 from veilflow.components.horizontal.fedavg_train.training import FedAvgTraining
 from veilflow.components.privacy.schedule import KINDS
 from veilflow.components.privacy.secagg.secure_sum import SecureSum
-from veilflow.components.privacy.secagg.settings import BACKENDS, MASKS, MIN_KEY_BITS
+from veilflow.components.privacy.secagg.settings import BACKENDS, COMBINES, MASKS, MIN_KEY_BITS, SUM
 from veilflow.components.training.checkpoints import Checkpoints, data_digest, training_key
 from veilflow.components.training.loop import Course, train
 
@@ -195,7 +204,8 @@ class Guarding:
         bound_limit=Interval.closed(0, 1000),
     )
     least_cosine: float = Field.attr(
-        desc="Updates that point further away from the others do not count; -1: all count. Needs 'valid'.",
+        desc="Least cosine of an update to the one that the rows of 'valid' would make; below it an update does not "
+        "count in its round. -1: all count.",
         default=-1.0,
         bound_limit=Interval.closed(-1, 1),
     )
@@ -245,6 +255,12 @@ class Adding:
     keeper: str = Field.attr(desc="packed_he: who holds the key; empty: the first client.", default="")
     key_bits: int = Field.attr(
         desc="packed_he: of the key.", default=MIN_KEY_BITS, bound_limit=Interval.closed(MIN_KEY_BITS, 8192)
+    )
+    combine: str = Field.attr(
+        desc="mean: of all updates. median: entry by entry, with backend spu and three clients or more; what one of "
+        "them sends cannot move it beyond the others. Equal weights only.",
+        default=SUM,
+        choices=list(COMBINES),
     )
     minimum_clients: int = Field.attr(
         desc="A round with fewer is not added up.", default=2, bound_limit=Interval.closed(2, 1000)
@@ -329,13 +345,15 @@ class FedAvgTrain(Component):
         judge, judged = "", None
         if reference is not None:
             agree([next(s for s in sources if s.party != reference.party), reference], columns.categories)
-            judge, judged = reference.party, load(reference, columns, rules_at(rules, reference.party))
+            judge = reference.party
+            judged = load(reference, columns, rules_at(rules, judge), both=True)
         cast = Cast(clients, coordinator, judge, data, judged, rows, shape)
         facts = Facts(spec, columns, shape, settings.to_json(), len(rules), "")
         digests = {party: run_on(party, data_digest, pair) for party, pair in data.items()}
         checkpoints = self._checkpoints(ctx, facts, digests, cast)
         noises = publish(run_on(coordinator, multipliers, settings, rows))  # takes seconds: once, not everywhere
-        budgets = open_budgets(ctx, settings, cast, noises, digests, checkpoints)
+        people = {source.party: run_on(source.party, people_digest, source.frame, source.ids) for source in sources}
+        budgets, noises = open_budgets(ctx, settings, cast, noises, people, checkpoints)
 
         def make_sum(size: int) -> SecureSum:
             del size
@@ -351,15 +369,15 @@ class FedAvgTrain(Component):
 
         course = Course(settings.rounds, settings.patience, settings.checkpoint_every, coordinator, "round", _REMEDY)
         history, identity = train(training, training.round, course, checkpoints, tell)
+        require_summed(training)
         self._store(ctx, facts, identity, training, rules)
         if checkpoints is not None:
             checkpoints.clear()
         noises = used_noises(settings, noises, history)
         write_receipts(ctx, settings, clients, noises, training, history)
         training.secure_sum.receipts()
-        ledgers = publish({p: run_on(p, lambda held: held.report(), budget) for p, (budget, _) in budgets.items()})
         estimate = spent(settings, rows, noises, len(history.rows))
-        write_report(self.report, settings, spec, cast, history, training, noises, ledgers, estimate)
+        write_report(self.report, settings, spec, cast, history, training, noises, budgets.reports(), estimate)
 
     def _rules(self, ctx: Context) -> list[dict[str, Any]]:
         return [read_object(ctx, rule, rule.type)[1] for rule in (self.clean, self.scale) if rule is not None]
@@ -394,6 +412,6 @@ def read_source(ctx: Context, stored: Any) -> Source:
         return Source(party, part, shape=tuple(public["shape"]), labelled=bool(public["labelled"]))
     table = VTable.from_distdata(stored)
     part = table.get_party(0)
-    features, labels = (tuple(names_of_kind(part.schema, kind)) for kind in ("feature", "label"))
+    features, labels, ids = (tuple(names_of_kind(part.schema, kind)) for kind in ("feature", "label", "id"))
     types = {name: str(kind) for name, kind in part.types.items()}
-    return Source(part.party, read_frame(ctx, part), features, labels, types)
+    return Source(part.party, read_frame(ctx, part), features, labels, types, ids=ids)

@@ -75,7 +75,9 @@ def settings_of(step: Any) -> Settings:
         participation=decimal(step.participation),
         slow=parse_slow(step.slow or ()),
         max_staleness=int(step.max_staleness),
-        secure_sum=SumSettings(adding.backend, adding.keeper, int(adding.key_bits), int(adding.minimum_clients)),
+        secure_sum=SumSettings(
+            adding.backend, adding.keeper, int(adding.key_bits), int(adding.minimum_clients), adding.combine
+        ),
         patience=int(step.patience),
         checkpoint_every=int(step.checkpoint_every),
     )

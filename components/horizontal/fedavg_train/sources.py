@@ -1,5 +1,6 @@
 """From the step's inputs to arrays at the clients, with every complaint about columns before any row is read."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,8 @@ class Source:
     shape: tuple[int, ...] = ()
     """Of one image; empty for a table."""
     labelled: bool = True
+    ids: tuple[str, ...] = ()
+    """Columns that say whose row it is."""
 
 
 def agree(sources: Sequence[Source], categories: Mapping[str, tuple[str, ...]]) -> tuple[Columns, tuple[int, ...]]:
@@ -57,13 +60,13 @@ def agree(sources: Sequence[Source], categories: Mapping[str, tuple[str, ...]]) 
     return columns, (columns.width,)
 
 
-def load(source: Source, columns: Columns, rules: Sequence[Any], label: bool = True) -> Any:
-    """``(x, y)`` at the party, after ``rules``."""
+def load(source: Source, columns: Columns, rules: Sequence[Any], label: bool = True, both: bool = False) -> Any:
+    """``(x, y)`` at the party, after ``rules``; with ``both`` both classes must be there."""
 
     def arrays(held: Any, *stored: Any) -> tuple[np.ndarray, np.ndarray | None]:
         if isinstance(held, pd.DataFrame):
-            return table_arrays(apply_rules(held, [document for document, _ in stored]), columns, label)
-        return image_arrays(held[1]["images"], held[1].get("labels") if label else None)
+            return table_arrays(apply_rules(held, [document for document, _ in stored]), columns, label, both)
+        return image_arrays(held[1]["images"], held[1].get("labels") if label else None, both)
 
     return run_on(source.party, arrays, source.frame, *rules)
 
@@ -80,6 +83,19 @@ def rules_at(rules: Sequence[Mapping[str, Any]], party: str) -> list[Any]:
     if lacking:
         raise ComponentError(f"a rule has no part for {party}; fit it with data/federated_stats over all clients.")
     return [rule[party] for rule in rules]
+
+
+def people_digest(held: Any, ids: Sequence[str]) -> str:
+    """Names the people whose rows these are, in any order: by ``ids``, where there are any, else by all they hold.
+
+    It stays at its party. Other rules, or fewer columns, do not make other people of them.
+    """
+    if isinstance(held, pd.DataFrame):
+        columns = list(ids) or sorted(held.columns)
+        marks = np.sort(pd.util.hash_pandas_object(held[columns].astype(str), index=False).to_numpy())
+        return hashlib.sha256(marks.tobytes()).hexdigest()
+    images = np.ascontiguousarray(held[1]["images"])
+    return hashlib.sha256(b"".join(sorted(hashlib.sha256(each.tobytes()).digest() for each in images))).hexdigest()
 
 
 def merger(identity: str) -> Any:

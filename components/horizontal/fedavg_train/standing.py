@@ -6,6 +6,9 @@ from typing import Any
 
 from veilflow.components.horizontal.fedavg.bounds import Bounds
 
+NONE_YET = 1e30
+"""Stands for a loss before the first one."""
+
 
 @dataclass(frozen=True)
 class Cast:
@@ -42,7 +45,7 @@ class Standing:
     """Running mean of scores."""
     norms: list[float] = field(default_factory=list)
     """Of the noised mean update, per round; what the adaptive schedule follows."""
-    best_loss: float = 1e30
+    best_loss: float = NONE_YET
     blamed: list[tuple[int, str, str]] = field(default_factory=list)
     """(round, client, why)"""
     log: list[dict[str, float]] = field(default_factory=list)

@@ -8,7 +8,7 @@ Sent  the first global model and every round's sum, from the coordinator to ever
 """
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,14 @@ from veilflow.components.horizontal.fedavg import bounds, rounds, weights
 from veilflow.components.horizontal.fedavg import judge as judging
 from veilflow.components.horizontal.fedavg import replica as copies
 from veilflow.components.horizontal.fedavg.bounds import Bounds
-from veilflow.components.horizontal.fedavg.budget import Budget, ChargesOf, adaptive, affordable, charge_of, schedule
+from veilflow.components.horizontal.fedavg.budget import (
+    Budget,
+    Budgets,
+    adaptive,
+    affordable,
+    charge_of,
+    schedule,
+)
 from veilflow.components.horizontal.fedavg.client import (
     Client,
     client_part,
@@ -44,13 +51,16 @@ from veilflow.components.horizontal.fedavg.codec import (
 )
 from veilflow.components.horizontal.fedavg.replica import Replica
 from veilflow.components.horizontal.fedavg.settings import ModelSpec, Settings
-from veilflow.components.horizontal.fedavg_train.standing import Cast, Standing
+from veilflow.components.horizontal.fedavg_train.standing import NONE_YET, Cast, Standing
 from veilflow.components.privacy.release import Release, at_bound, fitting
 from veilflow.components.privacy.secagg.secure_sum import SecureSum
 from veilflow.components.training.batches import order_token
 from veilflow.components.training.tally import Tally
 
 GLOBAL, SUM, SCORED = "global model", "public sum", "scored update"
+_ASTRAY = "an update that is not finite: left out of the round"
+_WORSE = "the loss rose: round taken back"
+_UNSEEN = "unknown (no single update is seen)"
 
 
 @dataclass
@@ -69,7 +79,7 @@ class FedAvgTraining:
         cast: see `Cast`.
         noises: per round the noise multiplier (of an adaptive schedule the least it may be); empty without privacy.
         make_sum: (parameters) -> where the updates are added.
-        budgets: per client its ledger, at that party, and what a round costs it; empty without.
+        budgets: per client its ledger, at that party, and what a round costs it; None or empty without.
     """
 
     def __init__(
@@ -79,7 +89,7 @@ class FedAvgTraining:
         settings: Settings,
         noises: list[float],
         make_sum: Callable[[int], SecureSum],
-        budgets: Mapping[str, tuple[Any, ChargesOf]],
+        budgets: Budgets | None,
     ) -> None:
         self._cast, self._settings, self._noises = cast, settings, noises
         self._slow, self._budgets = dict(settings.slow), budgets
@@ -135,19 +145,20 @@ class FedAvgTraining:
         """Round ``number`` (from 0); its public figures. None: the budget does not last for it."""
         if number and adaptive(self._settings) and not self._affordable(number):
             return None
-        before, standing = (dict(self._copies), self.standing.bounds), self.standing
+        standing = self.standing
+        before = dict(self._copies), standing.bounds
         bounded = {"clip": standing.bounds.clip} if self._settings.privacy.voting else {}
         self._charge(number)
-        arriving = self._collect(number)
+        arriving = self._sound(number, self._collect(number))
         shares = self._shares(number, arriving)
         losses, vectors = self._facts(arriving), self._vectors(number, shares)
         opinion = self._examine(number, vectors, shares)
         for party in opinion["faults"]:
             del self._pending[party], vectors[party], shares[party]
         norm = 0.0
-        if len(vectors) >= self._settings.secure_sum.minimum_clients:
+        if len(vectors) >= self._least(vectors):
             norm = self._aggregate(number, vectors, shares)
-        self.standing.norms.append(norm)
+        standing.norms.append(norm)
         noised = {"noise": self._noise(number)} if adaptive(self._settings) else {}
         figures = {"clients": float(len(vectors)), **losses, "update_norm": norm, **noised, **bounded}
         return {**figures, **self._watch(number, opinion, before)}
@@ -162,7 +173,32 @@ class FedAvgTraining:
                 self._begin(party, number)
         ready = [p for p in self._cast.clients if p in self._pending and self._ready(p, number)]
         # Fewer than the least are never added up: they wait for others.
-        return ready if len(ready) >= self._settings.secure_sum.minimum_clients else []
+        return ready if len(ready) >= self._least(ready) else []
+
+    def _least(self, present: Collection[str]) -> int:
+        return self._settings.secure_sum.needed(tuple(present), self._cast.coordinator)
+
+    def _sound(self, number: int, arriving: list[str]) -> list[str]:
+        """Those of ``arriving`` who have an update; the others' training went astray, and they begin anew next round.
+
+        Raises:
+            ComponentError: too few are left.
+        """
+        if not arriving or self._settings.privacy.unit == "client":
+            return arriving
+        astray = publish({p: run_on(p, lambda update: update is None, self._pending[p].update) for p in arriving})
+        sound = [party for party in arriving if not astray[party]]
+        for party in arriving:
+            if astray[party]:
+                del self._pending[party]
+                self.standing.blamed.append((number, party, _ASTRAY))
+        if len(sound) < self._least(sound):
+            raise ComponentError(
+                f"round {number + 1}: the training of {', '.join(p for p in arriving if astray[p])} went astray (its "
+                f"update is not finite), and {len(sound)} client(s) are left of {self._least(sound)} that a round "
+                "needs. Lower learning_rate, or scale the features (data/federated_stats)."
+            )
+        return sound
 
     def _taking(self) -> list[str]:
         clients, share = list(self._cast.clients), self._settings.participation
@@ -220,22 +256,23 @@ class FedAvgTraining:
         last checkpoint are repeated, and charged again: their first noise may have left already. Noise that follows
         earlier rounds is charged round by round, by a filter, which is quick.
         """
-        if number < self._licensed or not self._budgets:
+        if not self._budgets or number < self._licensed:
             return
         block, last = self._settings.checkpoint_every or self._settings.rounds, self._settings.rounds
         block = 1 if adaptive(self._settings) else block
         self._licensed = min(last, (number // block + 1) * block)
-        what, covered = f"rounds {number + 1} to {self._licensed}", range(number, self._licensed)
+        covered = range(number, self._licensed)
 
         def charge(budget: Budget, cost: list[Any]) -> bool:
-            budget.charge(what, cost)
+            budget.charge_all(cost)
             return True
 
         for party, (budget, of) in self._budgets.items():
-            cost = [each for one in covered for each in of(one)]
+            cost = [(f"round {each + 1}", of(each)) for each in covered]
             if adaptive(self._settings):
-                cost = charge_of(self._settings, self._cast.rows[party], self._noise(number))
+                cost = [(f"round {number + 1}", charge_of(self._settings, self._cast.rows[party], self._noise(number)))]
             self._licences[party] = run_on(party, charge, budget, cost)
+        self._budgets.remember(self._licences)
 
     def _shares(self, number: int, arriving: list[str]) -> dict[str, Share]:
         """Weight and noise of each client of this round, from public figures."""
@@ -288,7 +325,7 @@ class FedAvgTraining:
     def _examine(self, number: int, vectors: Mapping[str, Any], shares: Mapping[str, Share]) -> dict[str, Any]:
         """Faults count at once, scores from the next round on."""
         settings, judge, most, length = self._settings, self._cast.judge, self._most, self.coordinates
-        due = settings.guard.least_cosine > -1 or number % settings.weighting.every == 0
+        due = settings.guard.least_cosine > -1 or settings.guard.veto or number % settings.weighting.every == 0
         if not (vectors and settings.needs_individual and due):
             return {"faults": {}, "scores": {}, "blame": ""}
         short = {party: run_on(party, packed, vector, most, 1) for party, vector in vectors.items()}
@@ -333,15 +370,23 @@ class FedAvgTraining:
         figures: dict[str, float] = {}
         if self._judge is not None:
             judge, standing = self._cast.judge, self.standing
-            figures = publish(run_on(judge, judging.figures, self._seeing(), self._served(judge)))
+            figures = self._figures(judge)
             veto = self._settings.guard.veto
+            if veto and standing.best_loss >= NONE_YET:
+                standing.best_loss = self._figures(judge, before[0])["valid_loss"]
             if veto and figures["valid_loss"] > standing.best_loss + veto:
                 self._copies, standing.bounds = before
-                standing.blamed.append((number, opinion["blame"] or "unknown", "the loss rose: round taken back"))
+                standing.blamed.append((number, opinion["blame"] or _UNSEEN, _WORSE))
+                figures = self._figures(judge)  # of the model that is kept
             standing.best_loss = min(standing.best_loss, figures["valid_loss"])
         if opinion["scores"]:
             self._reweigh(number, opinion["scores"])
         return figures
+
+    def _figures(self, judge: str, at: Mapping[str, Any] | None = None) -> dict[str, float]:
+        served = run_on(judge, lambda held: held.served, (at or self._copies)[judge])
+        found: dict[str, float] = publish(run_on(judge, judging.figures, self._seeing(), served))
+        return found
 
     def _reweigh(self, number: int, scores: Mapping[str, float]) -> None:
         rule, standing = self._settings.weighting, self.standing

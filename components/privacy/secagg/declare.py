@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from veilflow.components.claims import PUBLISHED, Disclosure, Protection, Send
-from veilflow.components.privacy.secagg.settings import MASKS, PACKED_HE, PLAIN, SPU, SumSettings
+from veilflow.components.privacy.secagg.settings import MASKS, MEDIAN, PACKED_HE, PLAIN, SPU, SumSettings
 
 MASKED, BARE = "masked vector", "bare vector"
 CIPHERTEXTS, BLINDED, OPENED_BLINDED = "ciphertexts", "blinded sum", "opened blinded sum"
@@ -66,6 +66,10 @@ def discloses(settings: SumSettings, clients: Sequence[str], coordinator: str) -
         SPU: "secret shares; two of the SPU's three parties together could open each client's vector",
     }
     note = notes[settings.backend]
+    if settings.combine == MEDIAN:
+        note += "; each entry is one client's own value (of an even number, the mean of two), it is not told whose"
+        what = "the entry-wise median of the clients' vectors, every round"
+        return [everyone, Disclosure(centre, what, about, note, "gradient_sum")]
     if settings.minimum_clients == 2:
         note += "; in a round of two clients, each of them can subtract its own vector from a sum that it is told"
     return [everyone, Disclosure(centre, "the sum of the clients' vectors, every round", about, note, "gradient_sum")]
@@ -76,7 +80,8 @@ def protections(settings: SumSettings, clients: Sequence[str], coordinator: str)
     if settings.backend == PLAIN:
         return []
     at = [*clients, *([] if coordinator in clients else [coordinator])]
-    wanted: dict[str, object] = {"backend": settings.backend, "minimum_clients": settings.minimum_clients}
+    wanted: dict[str, object] = {"backend": settings.backend, "combine": settings.combine}
+    wanted |= {"minimum_clients": settings.minimum_clients}
     if settings.backend == PACKED_HE:
         wanted["key_bits"] = settings.key_bits
     return [Protection("secure_sum", tuple(at), wanted)]

@@ -28,7 +28,7 @@ from veilflow.components.devices.events import receipt, sizes
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.errors import ComponentError
 from veilflow.components.privacy.secagg.integers import present, require_room, weighted
-from veilflow.components.privacy.secagg.settings import MASKS, PACKED_HE, PLAIN, SPU, SumSettings, TooFewClients
+from veilflow.components.privacy.secagg.settings import MASKS, MEDIAN, PACKED_HE, PLAIN, SPU, SumSettings, TooFewClients
 
 
 class Backend(Protocol):
@@ -76,7 +76,8 @@ class SecureSum:
         round: int | None = None,
         length: int | None = None,
     ) -> Any:
-        """``sum_i weight_i * vector_i``, exactly.
+        """``sum_i weight_i * vector_i``, exactly; with ``combine: median`` the sum that would be, were each vector the
+        entry-wise median (all weights are equal then).
 
         Args:
             vectors: client -> `PYUObject` there: int64 of shape ``(d,)``, or None to stay out.
@@ -92,6 +93,8 @@ class SecureSum:
             ComponentError: a vector that does not fit, at every party; where ``length`` is given, wherever the total
                 (or what depends on it) is published.
         """
+        if self._settings.combine == MEDIAN and len({(weights or {}).get(party, 1) for party in vectors}) > 1:
+            raise ComponentError("secure sum: a median counts heads; weights that differ mean nothing to it.")
         number = self._next(round)
         parts, lengths = {}, {}
         for party in self._named(vectors):
@@ -120,7 +123,12 @@ class SecureSum:
         settings = self._settings
         if settings.backend == PLAIN or self.rounds == 0:
             return
-        facts = {"backend": settings.backend, "rounds": self.rounds, "minimum_clients": settings.minimum_clients}
+        facts = {
+            "backend": settings.backend,
+            "combine": settings.combine,
+            "rounds": self.rounds,
+            "minimum_clients": settings.minimum_clients,
+        }
         receipt(self._ctx, "secure_sum", **facts, **self._backend.facts())
 
     def _named(self, vectors: Mapping[str, Any]) -> list[str]:
@@ -156,7 +164,7 @@ def _backend(ctx: Any, settings: SumSettings, clients: tuple[str, ...], coordina
     if settings.backend == SPU:
         from veilflow.components.privacy.secagg.backends.spu import SpuBackend
 
-        return SpuBackend(ctx, clients, coordinator, bound)
+        return SpuBackend(ctx, clients, coordinator, bound, settings.combine == MEDIAN)
     from veilflow.components.privacy.secagg.backends.plain import PlainBackend
 
     return PlainBackend(ctx, coordinator)

@@ -9,6 +9,9 @@ from veilflow.components.errors import ComponentError
 
 MASKS, PACKED_HE, SPU, PLAIN = "masks", "packed_he", "spu", "plain"
 BACKENDS = (MASKS, PACKED_HE, SPU, PLAIN)
+SUM, MEDIAN = "mean", "median"
+COMBINES = (SUM, MEDIAN)
+"""What the coordinator gets of the vectors: their sum, or ``spu`` only their entry-wise median."""
 MIN_KEY_BITS = 3072
 """Paillier at 128 bits of security (NIST SP 800-57); smaller keys are refused in every profile."""
 
@@ -27,6 +30,8 @@ class SumSettings:
     key_bits: int = MIN_KEY_BITS
     minimum_clients: int = 2
     """Below this a round is void. With 2, a client that learns the sum learns the other one's vector."""
+
+    combine: str = SUM
 
     def check(self, clients: Sequence[str], coordinator: str) -> None:
         """Refuse what cannot work or would not protect.
@@ -48,12 +53,20 @@ class SumSettings:
                 f"secure sum: {coordinator} is one of two clients and would subtract its own vector from their sum. "
                 "Name a coordinator that is no client, or add a client."
             )
+        if self.combine not in COMBINES:
+            raise ComponentError(f"secure sum: combine is '{self.combine}'; choose one of {', '.join(COMBINES)}.")
+        if self.combine == MEDIAN and (self.backend != SPU or len(clients) < 3):
+            raise ComponentError(
+                "secure sum: combine: median needs backend: spu, which compares values that nobody sees, and at least "
+                "3 clients, of whom one may lie."
+            )
         if self.backend == PACKED_HE:
             self._check_key(clients, coordinator)
 
     def needed(self, present: Sequence[str], coordinator: str) -> int:
-        """How many clients a round needs: 3 where the coordinator brings a vector and could subtract it."""
-        return max(self.minimum_clients, 3 if coordinator in present else 2)
+        """How many clients a round needs: 3 where the coordinator brings a vector and could subtract it, or where a
+        median must outvote one of them."""
+        return max(self.minimum_clients, 3 if coordinator in present or self.combine == MEDIAN else 2)
 
     def key_keeper(self, clients: Sequence[str], coordinator: str) -> str:
         """Who holds the decryption key of ``packed_he``."""

@@ -1,4 +1,4 @@
-"""`spu_sum` at the parties, on the step's own SPU."""
+"""`spu_sum` and `spu_median` at the parties, on the step's own SPU."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from veilflow.components.devices.pyu import run_on
 from veilflow.components.devices.secret import SecretMachine, SecretProgram
+from veilflow.components.privacy.secagg.spu_median import as_sum, middle, require_fit
 from veilflow.components.privacy.secagg.spu_sum import join, limbs, split, variables
 
 _TOTAL = "secagg/total"
@@ -17,19 +18,29 @@ _TOTAL = "secagg/total"
 class SpuBackend:
     """Uses the SPU that `Context.make_spu` returns; the device layer refuses one that does not keep secrets."""
 
-    def __init__(self, ctx: Any, clients: tuple[str, ...], coordinator: str, bound: int) -> None:
+    def __init__(self, ctx: Any, clients: tuple[str, ...], coordinator: str, bound: int, median: bool = False) -> None:
         self._machine = SecretMachine(ctx.make_spu())
         self._coordinator, self._limbs = coordinator, limbs(bound, len(clients))
-        self._shared = 0
+        self._shared, self._median = 0, median
+        if median:
+            require_fit(bound)
+            self._limbs = 1
 
     def sum(self, parts: Mapping[str, Any], length: int, round: int) -> Any:
         """The total at the coordinator."""
         del length, round
         names = variables(tuple(parts))
         feeds = [self._share(party, part, names[party]) for party, part in parts.items()]
-        program = SecretProgram(f"sum of {len(parts)}", _add, tuple(names.values()), (_TOTAL,))
+        what, fn = ("median", middle) if self._median else ("sum", _add)
+        program = SecretProgram(f"{what} of {len(parts)}", fn, tuple(names.values()), (_TOTAL,))
         opened = self._machine.open_to(self._coordinator, program, feeds=feeds)
-        return run_on(self._coordinator, lambda found: join(np.asarray(found[_TOTAL])), opened)
+        count, median = len(parts), self._median
+
+        def total(found: Mapping[str, Any]) -> np.ndarray:
+            values = np.asarray(found[_TOTAL])
+            return as_sum(values, count) if median else join(values)
+
+        return run_on(self._coordinator, total, opened)
 
     def facts(self) -> dict[str, Any]:
         """How many vectors this process shared, and in how many limbs."""
