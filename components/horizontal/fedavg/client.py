@@ -85,7 +85,7 @@ def learn(
     draws = _noise(started, batches, bound * noise, tally, stream, moving) if guarded else None
     params, stats, loss, yes = train_round(
         client.spec,
-        settings.local,
+        settings.steps,
         started.params,
         started.stats,
         client.data,

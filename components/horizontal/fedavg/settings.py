@@ -1,7 +1,8 @@
 """Public settings of federated averaging: safe to log, to hash and to store with the model. Light."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from veilflow.components.errors import ComponentError
@@ -238,6 +239,18 @@ class Settings:
     def value_bits(self) -> int:
         """Of the whole numbers an update is rounded to, sign included."""
         return self.guard.bits or (MANY_BITS if self.privacy.unit == "client" else FEW_BITS)
+
+    @property
+    def steps(self) -> LocalSettings:
+        """The local steps as they are run. Where only a share k of the coordinates moves in a round, each of them gets
+        1/k of the steps, so they are 1/k as long: ``keep`` changes nothing else of how a model is to be trained."""
+        longer = 1 / self.compress.keep if self.compress.trains_masked else 1.0
+        return replace(self.local, rate=self.local.rate * longer)
+
+    @property
+    def row_bound(self) -> float:
+        """L2 bound of a row's gradient as it is clipped: on a share k of the coordinates it is sqrt(k) as long."""
+        return self.privacy.clip * (math.sqrt(self.compress.keep) if self.compress.trains_masked else 1.0)
 
     @property
     def needs_individual(self) -> bool:

@@ -37,7 +37,7 @@ def left(privacy: Privacy, total: float) -> float:
 
 def first_bound(settings: Settings) -> float:
     """What the first round clips to: rows' gradients, or under unit ``client`` the update."""
-    return settings.guard.update_norm if settings.privacy.unit == "client" else settings.privacy.clip
+    return settings.guard.update_norm if settings.privacy.unit == "client" else settings.row_bound
 
 
 def next_bound(bound: float, share: float, settings: Settings) -> float:

@@ -87,6 +87,12 @@ def write_receipts(
             receipt(ctx, "noise", unit="client", colluding=min(against, len(clients) - 1), **noise)
         return
     tally = training.tally
-    receipt(ctx, "clip", **(followed or {"bound": privacy.clip}), norm="L2, per row", rounds=tally.steps)
+    receipt(
+        ctx,
+        "clip",
+        **(followed or {"bound": privacy.clip, "used": settings.row_bound}),
+        norm="L2, per row",
+        rounds=tally.steps,
+    )
     if tally.drew(1.0, 1):
         receipt(ctx, "noise", unit="record", distribution="Gaussian", multiplier=min(noises), drawn_here=tally.values)

@@ -219,7 +219,8 @@ class Sparse:
         choices=list(CHOICES),
     )
     train: str = Field.attr(
-        desc="masked: local steps move what travels in the round and nothing else, so clip and noise are for it alone; "
+        desc="masked: local steps move what travels in the round and nothing else; clip and noise are for it alone "
+        "(clip * sqrt(keep)), and as a coordinate moves in fewer rounds, its steps are longer (learning_rate / keep). "
         "all: they move everything, and what does not travel is lost.",
         default="masked",
         choices=list(TRAINED),
