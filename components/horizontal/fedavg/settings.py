@@ -236,6 +236,11 @@ class Settings:
     checkpoint_every: int = 0
 
     @property
+    def value_bits(self) -> int:
+        """Of the whole numbers an update is rounded to, sign included."""
+        return self.guard.bits or (MANY_BITS if self.privacy.unit == "client" else FEW_BITS)
+
+    @property
     def steps(self) -> LocalSettings:
         """The local steps as they are run. Where only a share k of the coordinates moves in a round, each of them gets
         1/k of the steps, so they are 1/k as long: ``keep`` changes nothing else of how a model is to be trained."""
@@ -246,11 +251,6 @@ class Settings:
     def row_bound(self) -> float:
         """L2 bound of a row's gradient as it is clipped: on a share k of the coordinates it is sqrt(k) as long."""
         return self.privacy.clip * (math.sqrt(self.compress.keep) if self.compress.trains_masked else 1.0)
-
-    @property
-    def value_bits(self) -> int:
-        """Of the whole numbers an update is rounded to, sign included."""
-        return self.guard.bits or (MANY_BITS if self.privacy.unit == "client" else FEW_BITS)
 
     @property
     def needs_individual(self) -> bool:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from veilflow.components.devices.objects import pack, unpack
 from veilflow.components.errors import ComponentError
+from veilflow.components.horizontal.fedavg import bounds, votes
 from veilflow.components.horizontal.fedavg import replica as copies
-from veilflow.components.horizontal.fedavg import votes
 from veilflow.components.horizontal.fedavg.budget import (
     Budget,
     BudgetExceeded,
@@ -26,7 +26,7 @@ from veilflow.components.horizontal.fedavg.budget import (
     terms,
 )
 from veilflow.components.horizontal.fedavg.client import common, encode, learn, make_client
-from veilflow.components.horizontal.fedavg.codec import decode, mask_of, release_of
+from veilflow.components.horizontal.fedavg.codec import Share, decode
 from veilflow.components.horizontal.fedavg.settings import (
     Compress,
     Guard,
@@ -37,7 +37,7 @@ from veilflow.components.horizontal.fedavg.settings import (
     Settings,
     parse_by_round,
 )
-from veilflow.components.horizontal.fedavg_train.training import Standing
+from veilflow.components.horizontal.fedavg_train.standing import Standing
 from veilflow.components.privacy.accountant import gaussian_epsilon
 from veilflow.components.privacy.sparsify import Feedback
 from veilflow.components.training.tally import Tally
@@ -112,30 +112,34 @@ def test_the_bound_of_updates_follows_the_votes_alike_at_everybody_and_survives_
     settings = replace(CLIENT, guard=Guard(update_norm=8.0, bits=18), server=Server("fedadam", 0.1))
     client = learner(settings)
     start = copies.replica(common(client), settings)
-    held, clips = [start, copies.from_arrays(copies.to_arrays(start))], []
+    held, clips, now = [start, copies.from_arrays(copies.to_arrays(start))], [], bounds.first(settings)
     for number in range(3):
-        clips.append(held[0].clip)
-        _, update, _ = learn(client, held[0].params, 4.0, Tally(), None, held[0].clip)
-        assert np.linalg.norm(update[:-1]) <= 8.0 * 1.0001, "in units of the bound"
-        total = 3 * encode(settings, update, 4.0, None)
-        assert np.abs(total).max() <= 3 * release_of(settings, 6, 4.0).bound
-        held = [copies.advance(each, settings, b"s", number, 4.0, total, 3)[0] for each in held]
+        clips.append(now.clip)
+        assert now.update == now.clip
+        _, update, _ = learn(client, held[0].params, 4.0, Tally(), None, now.clip)
+        assert np.linalg.norm(update[:-1]) <= now.clip * 1.0001
+        code = copies.code_at(held[0], settings, 3, b"s", number, 4.0, now.update)
+        total, shares = 3 * encode(settings, code, update, Share()), dict.fromkeys("abc", Share())
+        assert np.abs(total).max() <= 3 * code.release.bound
+        held = [copies.advance(each, settings, code, number, total[:-1], shares) for each in held]
+        now, _ = bounds.after(now, settings, code.release, total, shares)
         held[1] = copies.from_arrays(unpack(pack({}, copies.to_arrays(held[1])))[1])
     assert clips[0] == 8.0 != clips[1]
-    assert held[0].clip == held[1].clip
     for name, value in copies.to_arrays(held[0]).items():
         np.testing.assert_array_equal(value, copies.to_arrays(held[1])[name])
 
 
-def test_an_update_travels_in_units_of_the_bound_and_comes_back_in_its_own():
+def test_the_grid_follows_the_bound_and_an_update_comes_back_as_long_as_that():
     settings = replace(CLIENT, guard=Guard(update_norm=8.0, bits=22))
     client = learner(settings)
-    held = replace(copies.replica(common(client), settings), clip=1e-3)
-    done, update, _ = learn(client, held.params, 0.001, Tally(), None, held.clip)
-    total = encode(settings, update, 0.001, None)
-    after, norm = copies.advance(held, settings, b"s", 0, 0.001, total, 1)
+    held, alone = copies.replica(common(client), settings), {"a": Share()}
+    done, update, _ = learn(client, held.params, 0.001, Tally(), None, 1e-3)
+    code = copies.code_at(held, settings, 1, b"s", 0, 0.001, 1e-3)
+    total = encode(settings, code, update, Share())
+    after = copies.advance(held, settings, code, 0, total[:-1], alone)
     moved = common(done) - held.params
     np.testing.assert_allclose(after.last, moved * 1e-3 / np.linalg.norm(moved), atol=2e-5)
+    _, norm = bounds.after(bounds.Bounds(1e-3, 1e-3), settings, code.release, total, alone)
     assert norm == pytest.approx(1e-3, rel=0.02)
 
 
@@ -210,13 +214,12 @@ def test_feedback_is_the_pure_function_on_noised_means_and_survives_a_checkpoint
     pure, held = Feedback(40), copies.replica(start, settings)
     wanted, rng = start, np.random.default_rng(0)
     for number in range(4):
-        mask = mask_of(settings, 40, b"s", number, held.last)
-        total = encode(settings, rng.normal(size=40).astype(np.float32), 1.0, mask)
-        release = release_of(settings, 40, 1.0)
-        where = np.arange(40) if mask is None else mask
-        mean = decode(total, release, mask, 40)[where]
+        code = copies.code_at(held, settings, 1, b"s", number, 1.0, 10.0)
+        total = encode(settings, code, rng.normal(size=40).astype(np.float32), Share())
+        where = np.arange(40) if code.mask is None else code.mask
+        mean = decode(code, total, {"a": Share()})[where]
         wanted = wanted + pure.step(mean, where, round(0.25 * len(where))).astype(np.float32)
-        held, _ = copies.advance(held, settings, b"s", number, 1.0, total, 1)
+        held = copies.advance(held, settings, code, number, total, {"a": Share()})
         held = copies.from_arrays(unpack(pack({}, copies.to_arrays(held)))[1])
         np.testing.assert_array_equal(held.params, wanted)
         np.testing.assert_array_equal(held.memory, pure.memory)
@@ -226,7 +229,9 @@ def test_feedback_is_the_pure_function_on_noised_means_and_survives_a_checkpoint
 
 
 def test_what_is_public_of_a_training_survives_its_checkpoint_to_the_last_bit():
-    standing = Standing({"a": 1 / 3}, "00", norms=[1 / 3, 2.0**-40, 0.0], blamed=[(1, "a", "why")])
+    standing = Standing(
+        {"a": 1 / 3}, "00", bounds.Bounds(1 / 3, 2.0**-40), norms=[1 / 3, 2.0**-40, 0.0], blamed=[(1, "a", "why")]
+    )
     assert Standing.from_json(json.loads(json.dumps(standing.to_json()))) == standing
 
 
