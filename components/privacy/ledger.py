@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -107,6 +108,8 @@ class Budget:
 
     def __init__(self, path: Path, terms: BudgetTerms) -> None:
         self._path, self.terms = Path(path), terms
+        self._approved: Counter[tuple[float, float]] = Counter()
+        """Charges that are known to cost at most epsilon; any part of them costs no more."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._locked():
             document = self._read()
@@ -136,8 +139,13 @@ class Budget:
         return [entry["hash"][:32] for entry in self._entries()]
 
     def allows(self, charges: Sequence[Charge]) -> bool:
-        """Whether ``charges`` fit into what is left."""
-        return self._within([*self._charges(), *charges], self.terms.epsilon)
+        """Whether ``charges`` fit into what is left. If so, `charge` takes them, and parts of them, without a second
+        evaluation: that takes about a second."""
+        both = [*self._charges(), *charges]
+        fits = self._within(both, self.terms.epsilon)
+        if fits:
+            self._approved = _steps(both)
+        return fits
 
     def charge(self, what: str, charges: Sequence[Charge]) -> None:
         """Write ``charges`` down; what they pay for may be released once this returns.
@@ -244,7 +252,7 @@ class Budget:
                     f"{terms.per_round:g}. Use more noise in it."
                 )
         both = [*before, *(charge for _, charges in rounds for charge in charges)]
-        if not self._within(both, terms.epsilon):
+        if not _steps(both) <= self._approved and not self._within(both, terms.epsilon):
             cost = self._shown(both, terms.epsilon)
             named = rounds[0][0] if len(rounds) == 1 else f"{rounds[0][0]} to {rounds[-1][0]}"
             raise BudgetExceeded(
@@ -295,6 +303,13 @@ class Budget:
         with open(self._path.with_suffix(".lock"), "a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _steps(charges: Sequence[Charge]) -> Counter[tuple[float, float]]:
+    found: Counter[tuple[float, float]] = Counter()
+    for charge in charges:
+        found[charge.multiplier, charge.rate] += charge.steps
+    return found
 
 
 def _charges(entries: Sequence[dict[str, Any]]) -> list[Charge]:

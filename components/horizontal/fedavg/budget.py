@@ -81,14 +81,14 @@ def _least(settings: Settings, rate: float, steps: int) -> float:
     The Renyi accountant is fast and a little pessimistic: its answer bounds the exact one, which a few evaluations of
     the slow accountant (about a second each) then find, epsilon being nearly a power of the multiplier.
     """
-    privacy, count = settings.privacy, steps * settings.rounds
+    privacy, count = settings.privacy, steps * settings.rounds + _room(settings, steps)
 
     def cost(z: float) -> float:
         return epsilon([Charge(z, rate, count)], privacy.delta)
 
     if rate >= 1:
-        return multiplier_for(privacy.epsilon, privacy.delta, settings.rounds, rate, steps)
-    high = multiplier_for(privacy.epsilon, privacy.delta, settings.rounds, rate, steps, "rdp")
+        return multiplier_for(privacy.epsilon, privacy.delta, 1, rate, count)
+    high = multiplier_for(privacy.epsilon, privacy.delta, 1, rate, count, "rdp")
     low = 0.8 * high
     at_low, at_high = cost(low), cost(high)
     for _ in range(4):
@@ -104,6 +104,13 @@ def _least(settings: Settings, rate: float, steps: int) -> float:
         if high - low <= 0.005 * high or privacy.epsilon - at_high <= 0.005 * privacy.epsilon:
             break
     return round_up(high)
+
+
+def _room(settings: Settings, steps: int) -> int:
+    """Steps that are held ready for one interruption: the rounds since a checkpoint are paid again, with up to
+    `MOST_STRETCH` times the noise. Twice the noise costs a quarter, or less (the Renyi bound of a Poisson sample is
+    convex in 1 / z**2)."""
+    return math.ceil(steps * min(settings.checkpoint_every, settings.rounds) / MOST_STRETCH**2)
 
 
 def charge_of(settings: Settings, rows: int, noise: float) -> list[Charge]:
@@ -143,18 +150,18 @@ def require_rounds(budget: Budget, of: ChargesOf, settings: Settings, done: int 
     Raises:
         BudgetExceeded: with the number of rounds possible.
     """
-    privacy, left = settings.privacy, settings.rounds - done
+    left = settings.rounds - done
     if adaptive(settings):
         budget.require_rounds(lambda number: of(number + done), min(1, left))
         return
     planned = [charge for number in range(done, settings.rounds) for charge in of(number)]
-    if not budget.head[0] and epsilon(planned, privacy.delta) <= privacy.epsilon:
+    if budget.allows(planned):
         return
     budget.require_rounds(lambda number: of(number + done), left)
 
 
 def stretched(budget: Budget, rows: int, settings: Settings, noises: Sequence[float], done: int) -> float:
-    """By what the noise of the rounds after ``done`` must grow to fit what is left of the budget, to 1 %; 1 if no
+    """By what the noise of the rounds after ``done`` must grow to fit what is left of the budget, to 6 %; 1 if no
     growth helps.
 
     A training that was interrupted pays for some rounds twice. Where the noise was chosen to use the budget up, this is
@@ -168,7 +175,7 @@ def stretched(budget: Budget, rows: int, settings: Settings, noises: Sequence[fl
     if adaptive(settings) or not budget.head[0] or fits(1.0) or not fits(MOST_STRETCH):
         return 1.0
     low, high = 1.0, MOST_STRETCH
-    while high - low > 0.01:
+    while high - low > 0.07:  # an evaluation takes a second or more
         middle = (low + high) / 2
         low, high = (low, middle) if fits(middle) else (middle, high)
     return high

@@ -95,8 +95,6 @@ class FedAvgTraining:
         self._slow, self._budgets = dict(settings.slow), budgets
         self._pending: dict[str, _Pending] = {}
         self._licences: dict[str, Any] = {}
-        self._licensed = 0
-        """Rounds below this are charged."""
         self.tally = Tally()
         self.noised = 0
         """Updates that this process noised as a whole."""
@@ -250,29 +248,28 @@ class FedAvgTraining:
         self._pending[party] = _Pending(number, update, facts)
 
     def _charge(self, number: int) -> None:
-        """Write down at every client what the rounds up to the next checkpoint cost, before noise is drawn for them.
+        """Write down at every client what this round costs, before noise is drawn for it; every now and then tell.
 
-        Evaluating a budget takes about a second, so rounds are charged together. After a crash the rounds since the
-        last checkpoint are repeated, and charged again: their first noise may have left already. Noise that follows
-        earlier rounds is charged round by round, by a filter, which is quick.
+        After a crash the rounds since the last checkpoint are repeated, and charged again: their first noise may have
+        left already.
         """
-        if not self._budgets or number < self._licensed:
+        if not self._budgets:
             return
-        block, last = self._settings.checkpoint_every or self._settings.rounds, self._settings.rounds
-        block = 1 if adaptive(self._settings) else block
-        self._licensed = min(last, (number // block + 1) * block)
-        covered = range(number, self._licensed)
-
-        def charge(budget: Budget, cost: list[Any]) -> bool:
-            budget.charge_all(cost)
-            return True
-
         for party, (budget, of) in self._budgets.items():
-            cost = [(f"round {each + 1}", of(each)) for each in covered]
+            cost = of(number)
             if adaptive(self._settings):
-                cost = [(f"round {number + 1}", charge_of(self._settings, self._cast.rows[party], self._noise(number)))]
+                cost = charge_of(self._settings, self._cast.rows[party], self._noise(number))
+
+            def charge(held: Budget, cost: Any, what: str = f"round {number + 1}") -> bool:
+                held.charge(what, cost)
+                return True
+
             self._licences[party] = run_on(party, charge, budget, cost)
-        self._budgets.remember(self._licences)
+        if (
+            number % (self._settings.checkpoint_every or self._settings.rounds) == 0
+            or number == self._settings.rounds - 1
+        ):
+            self._budgets.remember(self._licences)
 
     def _shares(self, number: int, arriving: list[str]) -> dict[str, Share]:
         """Weight and noise of each client of this round, from public figures."""
