@@ -20,6 +20,7 @@ from statistics import fmean, median
 
 import numpy as np
 
+from veilflow.pipelines.bench.marked import Marked
 from veilflow.pipelines.bench.peers_task import BACKENDS, Task, quality, write
 from veilflow.pipelines.bench.result import Result
 
@@ -38,6 +39,12 @@ _PEERS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",  # Ray yields to other programs by default: on a busy machine it would look slow
 }
+
+_FIGURES = (
+    ("end to end", "s", "seconds"),
+    ("processor, all processes", "CPU s", "processor"),
+    ("a further round", "s", "per_round"),
+)
 
 
 class PeersFailed(Exception):
@@ -71,6 +78,8 @@ class Turn:
 
     seconds: float
     """From the command to its end."""
+    processor: float
+    """User and system seconds of all its processes: what it costs, whatever else runs on the machine."""
     per_round: float
     """Mean of all rounds but the first, which compiles."""
     loss: float
@@ -110,6 +119,7 @@ def run(
     task = Task(rows=rows or Task.rows, rounds=rounds)
     taking, turns = sides(flower_python, nvflare_python), dict[str, list[Turn]]()
     seed = secrets.randbits(31)
+    signal.signal(signal.SIGTERM, _end)
     with tempfile.TemporaryDirectory(prefix="veilflow-peers-") as folder:
         data = Path(folder) / "data"
         data.mkdir()
@@ -122,18 +132,23 @@ def run(
     return results(turns, f"{task.rows} rows, {rounds} rounds, median of {repeats}")
 
 
+def _end(*_: object) -> None:
+    """So that whoever ends the bench also ends the side that runs just then."""
+    sys.exit(128 + signal.SIGTERM)
+
+
 def one(side: Side, data: Path, out: Path, seed: int) -> Turn:
     """Run one side once."""
     out.mkdir()
-    seconds = timed(side, side.command(data, out), data, out / "output.txt")
+    seconds, processor = timed(side, side.command(data, out), data, out / "output.txt")
     starts = json.loads((out / "starts.json").read_text())
     with np.load(out / "model.npz", allow_pickle=False) as stored:
         loss, auc = quality(dict(stored), seed)
-    return Turn(seconds, per_round(starts), loss, auc)
+    return Turn(seconds, processor, per_round(starts), loss, auc)
 
 
-def timed(side: Side, command: Sequence[str], folder: Path, log: Path) -> float:
-    """Seconds that ``command`` takes; its process group does not outlive the limit.
+def timed(side: Side, command: Sequence[str], folder: Path, log: Path) -> tuple[float, float]:
+    """Wall and processor seconds that ``command`` takes; nothing it started outlives this call.
 
     Raises:
         PeersFailed: it failed or took too long.
@@ -141,24 +156,19 @@ def timed(side: Side, command: Sequence[str], folder: Path, log: Path) -> float:
     environment = {**os.environ, **_THREADS, **({} if side.ours else _PEERS)}
     if not side.ours:
         environment.pop("PYTHONPATH", None)
-    started = time.monotonic()
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
+    with log.open("wb") as output, Marked() as marked:
+        environment |= marked.environment
+        started = time.monotonic()
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
         try:
             code = process.wait(LIMIT_SECONDS)
-        except BaseException as error:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise PeersFailed(f"{side.name} took more than {LIMIT_SECONDS} s.") from error
-            raise
-    seconds = time.monotonic() - started
+        except subprocess.TimeoutExpired as error:
+            raise PeersFailed(f"{side.name} took more than {LIMIT_SECONDS} s.") from error
+        seconds = time.monotonic() - started
     if code:
         tail = "\n  ".join(log.read_text(errors="replace").splitlines()[-15:])
         raise PeersFailed(f"{side.name} ended with exit code {code}; it printed last:\n  {tail}")
-    return seconds
+    return seconds, marked.processor_seconds
 
 
 def per_round(starts: Sequence[float]) -> float:
@@ -191,12 +201,12 @@ def results(turns: Mapping[str, Sequence[Turn]], what: str) -> list[Result]:
     """A ratio is how many times as much as `REFERENCE` in the same turn; the median over turns."""
     found: list[Result] = []
     for name, here in turns.items():
-        for metric, field in (("end to end", "seconds"), ("a further round", "per_round")):
+        for metric, unit, field in _FIGURES:
             value = median(getattr(turn, field) for turn in here)
             both = zip(here, turns[REFERENCE], strict=True)
             ratio = median(getattr(turn, field) / getattr(base, field) for turn, base in both)
             against = (None, None) if name == REFERENCE else (REFERENCE, ratio)
-            found.append(Result(f"{name}; {what}", metric, "s", value, *against))
+            found.append(Result(f"{name}; {what}", metric, unit, value, *against))
         for field in ("loss", "auc"):
             found.append(Result(f"{name}; {what}", f"test {field}", "", median(getattr(t, field) for t in here)))
     return found
