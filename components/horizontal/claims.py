@@ -193,6 +193,7 @@ def _settings(node: NodeView) -> Settings:
             veto=float(given.get("guard/veto", 0.0)),
         ),
         slow=slow,
+        wait=float(given.get("wait", 0.0)),
         patience=int(given.get("patience", 0)),
         max_staleness=int(given.get("max_staleness", 5)),
         secure_sum=sum_settings(node),

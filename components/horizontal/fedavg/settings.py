@@ -230,6 +230,9 @@ class Settings:
     participation: float = 1.0
     slow: tuple[tuple[str, int], ...] = ()
     """Clients whose update takes more than one round, with the number of rounds."""
+    wait: float = 0.0
+    """Seconds that a round waits for a client that has not finished; what comes later counts in a later round. 0: it
+    waits for all."""
     max_staleness: int = 5
     secure_sum: SumSettings = field(default_factory=SumSettings)
     patience: int = 0
@@ -239,6 +242,11 @@ class Settings:
     def value_bits(self) -> int:
         """Of the whole numbers an update is rounded to, sign included."""
         return self.guard.bits or (MANY_BITS if self.privacy.unit == "client" else FEW_BITS)
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether updates may count in a later round than the one they were begun in."""
+        return bool(self.slow or self.wait)
 
     @property
     def steps(self) -> LocalSettings:
@@ -278,23 +286,23 @@ class Settings:
                 "privacy/colluding divides the noise of unit client among the clients; where there is no such noise, "
                 "or somebody sees each client's own update, leave it -1."
             )
-        if self.secure_sum.combine == MEDIAN and (self.weighting.by != "equal" or self.slow):
+        if self.secure_sum.combine == MEDIAN and (self.weighting.by != "equal" or self.asynchronous):
             raise ComponentError(
-                "secure_sum/combine: median counts heads: it goes with weights/by: equal, and not with slow, as "
-                "late updates would count less."
+                "secure_sum/combine: median counts heads: it goes with weights/by: equal, and without slow and wait, "
+                "as late updates would count less."
             )
         unknown = [party for party, _ in self.slow if clients and party not in clients]
         if unknown:
             raise ComponentError(f"slow names {', '.join(unknown)}; the clients are {', '.join(clients)}.")
-        if self.slow and self.compress.trains_masked:
+        if self.asynchronous and self.compress.trains_masked:
             raise ComponentError(
                 "compress/train: masked trains what travels in the round; a slow client's update travels in a later "
-                "one, on other coordinates. Use compress/train: all with slow."
+                "one, on other coordinates. Use compress/train: all with slow or wait."
             )
-        if self.slow and self.privacy.voting and self.privacy.unit == "client":
+        if self.asynchronous and self.privacy.voting and self.privacy.unit == "client":
             raise ComponentError(
                 "privacy/adaptive_clip with unit client bounds the updates of a round alike; a slow client's was made "
-                "under an older bound. Use privacy/adaptive_clip: 0 with slow."
+                "under an older bound. Use privacy/adaptive_clip: 0 with slow or wait."
             )
         if self.patience and self.privacy.unit != "none" and not reference:
             raise ComponentError(

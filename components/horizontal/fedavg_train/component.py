@@ -296,6 +296,12 @@ class FedAvgTrain(Component):
     slow: list[str] = Field.attr(
         desc="Clients that need more than one round, as party:rounds; the others do not wait for them.", default=[]
     )
+    wait: float = Field.attr(
+        desc="Seconds that a round waits for clients that have not finished; they count in a later round, with less "
+        "weight. 0: it waits for all.",
+        default=0.0,
+        bound_limit=Interval.closed(0, 3600),
+    )
     max_staleness: int = Field.attr(
         desc="An update may start from a model so many rounds old.", default=5, bound_limit=Interval.closed(0, 1000)
     )

@@ -74,6 +74,7 @@ def settings_of(step: Any) -> Settings:
         ),
         participation=decimal(step.participation),
         slow=parse_slow(step.slow or ()),
+        wait=decimal(step.wait),
         max_staleness=int(step.max_staleness),
         secure_sum=SumSettings(
             adding.backend, adding.keeper, int(adding.key_bits), int(adding.minimum_clients), adding.combine

@@ -8,8 +8,7 @@ Sent  the first global model and every round's sum, from the coordinator to ever
 """
 
 import secrets
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,12 +20,8 @@ from veilflow.components.horizontal.fedavg import judge as judging
 from veilflow.components.horizontal.fedavg import replica as copies
 from veilflow.components.horizontal.fedavg.bounds import Bounds
 from veilflow.components.horizontal.fedavg.budget import (
-    Budget,
     Budgets,
     adaptive,
-    affordable,
-    charge_of,
-    schedule,
 )
 from veilflow.components.horizontal.fedavg.client import (
     Client,
@@ -36,7 +31,6 @@ from veilflow.components.horizontal.fedavg.client import (
     follow,
     learn,
     make_client,
-    restored,
 )
 from veilflow.components.horizontal.fedavg.codec import (
     Code,
@@ -51,25 +45,17 @@ from veilflow.components.horizontal.fedavg.codec import (
 )
 from veilflow.components.horizontal.fedavg.replica import Replica
 from veilflow.components.horizontal.fedavg.settings import ModelSpec, Settings
+from veilflow.components.horizontal.fedavg_train.spending import Spending
 from veilflow.components.horizontal.fedavg_train.standing import NONE_YET, Cast, Standing
+from veilflow.components.horizontal.fedavg_train.workforce import ASTRAY, Lesson, Workforce
 from veilflow.components.privacy.release import Release, at_bound, fitting
 from veilflow.components.privacy.secagg.secure_sum import SecureSum
 from veilflow.components.training.batches import order_token
 from veilflow.components.training.tally import Tally
 
 GLOBAL, SUM, SCORED = "global model", "public sum", "scored update"
-_ASTRAY = "an update that is not finite: left out of the round"
 _WORSE = "the loss rose: round taken back"
 _UNSEEN = "unknown (no single update is seen)"
-
-
-@dataclass
-class _Pending:
-    """An update that is not in the sum yet; it lies at its client."""
-
-    begun: int
-    update: Any
-    facts: Any
 
 
 class FedAvgTraining:
@@ -91,16 +77,15 @@ class FedAvgTraining:
         make_sum: Callable[[int], SecureSum],
         budgets: Budgets | None,
     ) -> None:
-        self._cast, self._settings, self._noises = cast, settings, noises
-        self._slow, self._budgets = dict(settings.slow), budgets
-        self._pending: dict[str, _Pending] = {}
-        self._licences: dict[str, Any] = {}
+        self._cast, self._settings = cast, settings
+        self._spending = Spending(cast, settings, noises, budgets)
         self.tally = Tally()
         self.noised = 0
         """Updates that this process noised as a whole."""
         self.saturated = 0
         """Values that this process cut off at the agreed bound."""
-        self._clients = {party: self._start(spec, party, cast.data[party]) for party in cast.clients}
+        clients = {party: self._start(spec, party, cast.data[party]) for party in cast.clients}
+        self._workforce = Workforce(cast, settings, clients)
         self._judge = self._start(spec, cast.judge, cast.reference) if cast.judge else None
         self._centre = self._start(spec, cast.coordinator, None)
         first = run_on(cast.coordinator, common, self._centre)
@@ -116,6 +101,10 @@ class FedAvgTraining:
                 fitting(settings.guard.update_norm, noise, kept(settings, self.parameters), self._most)
         equal = weights.starting(cast.rows, settings.weighting.by, settings.weighting)
         self.standing = Standing(equal, seed.hex(), bounds.first(settings))
+
+    def noises(self, rounds: int) -> list[float]:
+        """The multipliers of the rounds so far; empty without privacy."""
+        return self._spending.noises(rounds, self.standing)
 
     @property
     def coordinates(self) -> int:
@@ -141,99 +130,51 @@ class FedAvgTraining:
 
     def round(self, number: int) -> dict[str, float] | None:
         """Round ``number`` (from 0); its public figures. None: the budget does not last for it."""
-        if number and adaptive(self._settings) and not self._affordable(number):
+        standing, spending, workforce = self.standing, self._spending, self._workforce
+        if not spending.lasts(number, standing):
             return None
-        standing = self.standing
         before = dict(self._copies), standing.bounds
         bounded = {"clip": standing.bounds.clip} if self._settings.privacy.voting else {}
-        self._charge(number)
-        arriving = self._sound(number, self._collect(number))
+        spending.charge(number, standing)
+        workforce.begin(number, self._lesson(number), lambda party: (self._copies[party], spending.licence(party)))
+        arriving = self._sound(number, workforce.arrived(number))
         shares = self._shares(number, arriving)
         losses, vectors = self._facts(arriving), self._vectors(number, shares)
         opinion = self._examine(number, vectors, shares)
+        workforce.drop(opinion["faults"])
         for party in opinion["faults"]:
-            del self._pending[party], vectors[party], shares[party]
+            del vectors[party], shares[party]
         norm = 0.0
-        if len(vectors) >= self._least(vectors):
+        if len(vectors) >= workforce.least(vectors):
             norm = self._aggregate(number, vectors, shares)
         standing.norms.append(norm)
         noised = {"noise": self._noise(number)} if adaptive(self._settings) else {}
         figures = {"clients": float(len(vectors)), **losses, "update_norm": norm, **noised, **bounded}
         return {**figures, **self._watch(number, opinion, before)}
 
-    def _collect(self, number: int) -> list[str]:
-        """Clients that begin this round begin; those whose update is ready are returned."""
-        for party, waiting in list(self._pending.items()):
-            if number - waiting.begun > self._settings.max_staleness:
-                del self._pending[party]
-        for party in self._taking():
-            if party not in self._pending and rounds.begins(party, number, self._slow):
-                self._begin(party, number)
-        ready = [p for p in self._cast.clients if p in self._pending and self._ready(p, number)]
-        # Fewer than the least are never added up: they wait for others.
-        return ready if len(ready) >= self._least(ready) else []
-
-    def _least(self, present: Collection[str]) -> int:
-        return self._settings.secure_sum.needed(tuple(present), self._cast.coordinator)
-
     def _sound(self, number: int, arriving: list[str]) -> list[str]:
-        """Those of ``arriving`` who have an update; the others' training went astray, and they begin anew next round.
+        """Those of ``arriving`` who have an update; the others are named.
 
         Raises:
             ComponentError: too few are left.
         """
-        if not arriving or self._settings.privacy.unit == "client":
-            return arriving
-        astray = publish({p: run_on(p, lambda update: update is None, self._pending[p].update) for p in arriving})
-        sound = [party for party in arriving if not astray[party]]
-        for party in arriving:
-            if astray[party]:
-                del self._pending[party]
-                self.standing.blamed.append((number, party, _ASTRAY))
-        if len(sound) < self._least(sound):
+        sound = self._workforce.sound(arriving)
+        astray = [party for party in arriving if party not in sound]
+        self.standing.blamed += [(number, party, ASTRAY) for party in astray]
+        needed = self._workforce.least(sound)
+        if astray and len(sound) < needed:
             raise ComponentError(
-                f"round {number + 1}: the training of {', '.join(p for p in arriving if astray[p])} went astray (its "
-                f"update is not finite), and {len(sound)} client(s) are left of {self._least(sound)} that a round "
-                "needs. Lower learning_rate, or scale the features (data/federated_stats)."
+                f"round {number + 1}: the training of {', '.join(astray)} went astray (its update is not finite), and "
+                f"{len(sound)} client(s) are left of {needed} that a round needs. Lower learning_rate, or scale the "
+                "features (data/federated_stats)."
             )
         return sound
 
-    def _taking(self) -> list[str]:
-        clients, share = list(self._cast.clients), self._settings.participation
-        if share >= 1:
-            return clients
-        tokens = publish({party: run_on(party, order_token) for party in clients})
-        return rounds.chosen(
-            [tokens[party] for party in clients], clients, share, self._settings.secure_sum.minimum_clients
-        )
-
-    def _ready(self, party: str, number: int) -> bool:
-        return number - self._pending[party].begun >= self._slow.get(party, 1) - 1
-
     def _noise(self, number: int) -> float:
-        """The multiplier of a round: planned, or decided from the public norms of the rounds before it."""
-        if not self._noises:
-            return 0.0
-        if adaptive(self._settings):
-            return schedule(self._settings).multiplier(number, self.standing.norms[:number])
-        return self._noises[number]
+        return self._spending.noise(number, self.standing)
 
-    def noises(self, rounds: int) -> list[float]:
-        """The multipliers of the rounds so far; empty without privacy."""
-        return [self._noise(number) for number in range(rounds)] if self._noises else []
-
-    def _affordable(self, number: int) -> bool:
-        """Whether every client's budget lasts for this round; asked where that is not known before training."""
-        settings, rows = self._settings, self._cast.rows
-        if not self._budgets:
-            return affordable(settings, rows, self.noises(number + 1))
-        noise, answers = self._noise(number), {}
-        for party, (budget, _) in self._budgets.items():
-            cost = charge_of(settings, rows[party], noise)
-            answers[party] = run_on(party, lambda held, cost: held.possible(lambda _: cost, 1) == 1, budget, cost)
-        return all(publish(answers).values())
-
-    def _begin(self, party: str, number: int) -> None:
+    def _lesson(self, number: int) -> Lesson:
+        """A client's local training in round ``number``."""
         noise, settings, seed = self._noise(number), self._settings, bytes.fromhex(self.standing.seed)
         clip = self.standing.bounds.clip
 
@@ -242,41 +183,14 @@ class FedAvgTraining:
             mask = copies.mask_at(held, settings, seed, number)
             return learn(client, held.params, noise, self.tally, mask, clip)
 
-        self._clients[party], update, facts = run_on(
-            party, train, self._clients[party], self._copies[party], self._licences.get(party), returns=3
-        )
-        self._pending[party] = _Pending(number, update, facts)
-
-    def _charge(self, number: int) -> None:
-        """Write down at every client what this round costs, before noise is drawn for it; every now and then tell.
-
-        After a crash the rounds since the last checkpoint are repeated, and charged again: their first noise may have
-        left already.
-        """
-        if not self._budgets:
-            return
-        for party, (budget, of) in self._budgets.items():
-            cost = of(number)
-            if adaptive(self._settings):
-                cost = charge_of(self._settings, self._cast.rows[party], self._noise(number))
-
-            def charge(held: Budget, cost: Any, what: str = f"round {number + 1}") -> bool:
-                held.charge(what, cost)
-                return True
-
-            self._licences[party] = run_on(party, charge, budget, cost)
-        if (
-            number % (self._settings.checkpoint_every or self._settings.rounds) == 0
-            or number == self._settings.rounds - 1
-        ):
-            self._budgets.remember(self._licences)
+        return train
 
     def _shares(self, number: int, arriving: list[str]) -> dict[str, Share]:
         """Weight and noise of each client of this round, from public figures."""
         if not arriving:
             return {}
         settings, most = self._settings, self._settings.max_staleness
-        late = {party: number - self._pending[party].begun for party in arriving}
+        late = {party: self._workforce.staleness(party, number) for party in arriving}
         whole = {party: self.standing.weights[party] * rounds.staleness_weight(late[party], most) for party in late}
         return shares_of(whole, self._release(number), settings.privacy.colluding)
 
@@ -305,7 +219,7 @@ class FedAvgTraining:
 
         return {
             party: run_on(
-                party, make, self._pending[party].update, self._copies[party], self._licences.get(party), share
+                party, make, self._workforce.update(party), self._copies[party], self._spending.licence(party), share
             )
             for party, share in shares.items()
         }
@@ -314,7 +228,7 @@ class FedAvgTraining:
         """What the clients say of their round: under DP nothing but what the noised update says."""
         if self._settings.privacy.unit != "none":
             return {}
-        found = publish({party: self._pending[party].facts for party in arriving})
+        found = publish({party: self._workforce.facts(party) for party in arriving})
         total = sum(self._cast.rows[party] for party in found)
         sums = sum(self._cast.rows[party] * each["loss"] for party, each in found.items())
         return {"train_loss": sums / total if found else 0.0}
@@ -362,8 +276,7 @@ class FedAvgTraining:
         sums = {party: total if party == centre else send_to(party, total, SUM) for party in self._cast.holders}
         for party, here in sums.items():
             self._copies[party] = run_on(party, advance, self._copies[party], here)
-        for party in vectors:
-            del self._pending[party]
+        self._workforce.drop(vectors)
         clip, update, norm = known({party: run_on(party, moved, here) for party, here in sums.items()})
         self.standing.bounds = Bounds(clip, update)
         return float(norm)
@@ -404,7 +317,7 @@ class FedAvgTraining:
 
     def _seeing(self) -> Any:
         """The judge, with the local layers of the client at the same party where there is one."""
-        own = self._clients.get(self._cast.judge)
+        own = self._workforce.clients.get(self._cast.judge)
         return self._judge if own is None else run_on(self._cast.judge, judging.with_local_layers, self._judge, own)
 
     def state(self) -> dict[str, dict[str, Any]]:
@@ -414,14 +327,11 @@ class FedAvgTraining:
             party: run_on(party, lambda copy: (public, copies.to_arrays(copy)), copy)
             for party, copy in self._copies.items()
         }
-        clients = {party: run_on(party, client_part, client) for party, client in self._clients.items()}
-        return {"client": clients, "model": held}
+        return {"client": self._workforce.state(), "model": held}
 
     def restore(self, state: Mapping[str, Mapping[str, Any]]) -> None:
         """Go back (or on) to what `state` returned."""
-        self._pending = {}
-        for party, client in self._clients.items():
-            self._clients[party] = run_on(party, restored, client, state["client"][party])
+        self._workforce.restore(state["client"])
         for party in self._cast.holders:
             self._copies[party] = run_on(party, lambda part: copies.from_arrays(part[1]), state["model"][party])
         first = self._cast.coordinator
@@ -433,7 +343,7 @@ class FedAvgTraining:
         """Party -> part of the bundle: the final model at everybody who took part."""
         found = {}
         for party in self._cast.holders:
-            own = self._clients.get(party) or (self._judge if party == self._cast.judge else self._centre)
+            own = self._workforce.clients.get(party) or (self._judge if party == self._cast.judge else self._centre)
             found[party] = run_on(
                 party, lambda client, vector: client_part(follow(client, vector)), own, self._served(party)
             )

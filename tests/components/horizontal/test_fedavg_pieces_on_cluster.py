@@ -145,6 +145,41 @@ def test_nobody_waits_for_a_slow_client_and_what_is_late_counts_less(ran: Any) -
         assert weights["bank_c"] / weights["bank_a"] == pytest.approx(3**-0.5, abs=0.02), "two rounds old"
 
 
+def one_is_late(ctx: Any) -> dict[str, Any]:
+    """Bank c works on one local training until the others have gone on for three rounds."""
+    import threading
+
+    from veilflow.components.horizontal.fedavg.settings import ModelSpec
+    from veilflow.components.horizontal.fedavg_train import training
+
+    honest, go = training.learn, threading.Event()
+
+    def learn(*given: Any) -> Any:
+        if ctx.self_party == "bank_c":
+            assert go.wait(60)
+        return honest(*given)
+
+    try:
+        training.learn = learn  # type: ignore[assignment]
+        one = Federation(ctx, plain(100, wait=0.1, max_staleness=100), ModelSpec("logistic", ()), "coordinator")
+        clients = [one.training.round(number)["clients"] for number in range(3)]
+        go.set()
+        while clients[-1] < 3 and len(clients) < 100:
+            clients.append(one.training.round(len(clients))["clients"])
+    finally:
+        training.learn = honest
+    return {"clients": clients, "weights": one.summed[-1], "same": same_everywhere(one.models())}
+
+
+def test_a_round_goes_on_without_a_client_that_has_not_finished_and_takes_its_update_later(banks: Any) -> None:
+    found = banks.call(one_is_late)["coordinator"]
+    assert found["clients"][:3] == [2.0] * 3, "nobody waited"
+    assert found["clients"][-1] == 3.0, "what was late came in"
+    late = len(found["clients"]) - 1
+    assert found["weights"]["bank_c"] / found["weights"]["bank_a"] == pytest.approx((1 + late) ** -0.5, abs=0.02)
+    assert found["same"]
+
+
 def one_shouts(ctx: Any) -> dict[str, Any]:
     """Bank c sends the longest update that the bound allows, against the right way: to a mean, and to a median."""
     from veilflow.components.horizontal.fedavg.settings import ModelSpec
