@@ -48,8 +48,8 @@ class Disclosure:
 class Send:
     """One kind of object that a step may send; the egress check refuses every object that fits none of them.
 
-    A dimension of ``shape`` and ``times`` may be the name of a size that the step makes known while it runs
-    (`devices.events.sizes`), such as ``"batch"``; None leaves it open.
+    A dimension of ``shape``, ``max_bytes`` and ``times`` may be the name of a size that the step makes known while it
+    runs (`devices.events.sizes`), such as ``"batch"``; None leaves it open. The shape of ``bytes`` is their number.
     """
 
     what: str
@@ -62,7 +62,7 @@ class Send:
     shape: tuple[int | str | None, ...] | None = None
     max_items: int = 4096
     """Leaves of a document."""
-    max_bytes: int = 1 << 20
+    max_bytes: int | str = 1 << 20
     times: int | str | None = None
     """Objects per receiver in one step; None: as many as it takes."""
 

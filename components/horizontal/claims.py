@@ -20,6 +20,7 @@ from veilflow.components.privacy.secagg import declare
 from veilflow.components.privacy.secagg.settings import MEDIAN, SPU
 
 GLOBAL, SUM, SCORED = "global model", "public sum", "scored update"
+SUM_BYTES, SCORED_BYTES = "sum_bytes", "scored_bytes"
 _LARGE = 1 << 30
 
 
@@ -46,11 +47,11 @@ class FedAvgTrainClaims(Claims):
             Send("published", clients, kind="bytes", max_bytes=64),
             Send("published", max_items=1 << 16),
             Send(GLOBAL, (coordinator,), to, "array", "float32", ("parameters",), max_bytes=_LARGE, times=1),
-            *(_vector(SUM, (coordinator,), to, dtype, "rounds") for dtype in ("int32", "int64")),
+            _vector(SUM, (coordinator,), to, SUM_BYTES),
             *declare.sends(sum_settings(node), clients, coordinator),
         ]
         if judge and _settings(node).needs_individual:
-            found.append(_vector(SCORED, clients, judge, "int64", "rounds"))
+            found.append(_vector(SCORED, clients, judge, SCORED_BYTES))
         return found
 
     def discloses(self, node: NodeView) -> list[Disclosure]:
@@ -177,6 +178,7 @@ def _settings(node: NodeView) -> Settings:
             by_round,
             float(given.get("privacy/adaptive_clip", 0.0)),
             float(given.get("privacy/vote_noise", 10.0)),
+            int(given.get("privacy/colluding", -1)),
         ),
         compress=Compress(float(given.get("compress/keep", 1.0)), train=str(given.get("compress/train", "masked"))),
         weighting=Weighting(
@@ -186,6 +188,7 @@ def _settings(node: NodeView) -> Settings:
         ),
         guard=Guard(
             update_norm=float(given.get("guard/update_norm", 10.0)),
+            bits=int(given.get("guard/bits", 0)),
             least_cosine=float(given.get("guard/least_cosine", -1.0)),
             veto=float(given.get("guard/veto", 0.0)),
         ),
@@ -211,12 +214,14 @@ def _protected(settings: Settings) -> str:
         else f"epsilon {privacy.epsilon:g} at delta {privacy.delta:g}"
     )
     if privacy.unit == "client":
-        return f"updates clipped to {settings.guard.update_norm:g} and noised as a whole: {how}, per client"
+        against = "all others" if privacy.colluding < 0 else f"{privacy.colluding} other client(s)"
+        how += f", per client, against the coordinator with {against}"
+        return f"updates clipped to {settings.guard.update_norm:g} and noised as a whole: {how}"
     return f"every row's gradient clipped to {privacy.clip:g}, every local step noised: {how}, per row"
 
 
-def _vector(what: str, sender: tuple[str, ...], to: tuple[str, ...], dtype: str, times: str) -> Send:
-    return Send(what, sender, to, "array", dtype, ("coordinates",), max_bytes=_LARGE, times=times)
+def _vector(what: str, sender: tuple[str, ...], to: tuple[str, ...], size: str) -> Send:
+    return Send(what, sender, to, "bytes", shape=(size,), max_bytes=_LARGE, times="rounds")
 
 
 CLAIMS: dict[str, Claims] = {

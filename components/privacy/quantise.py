@@ -2,7 +2,7 @@
 
 Rounding can lengthen a vector: to nearest by up to sqrt(d)/2, stochastically by up to sqrt(d). So noise is
 calibrated to the sensitivity of the *integers*, `Grid.sensitivity`, and every rounded vector is checked against it with
-exact arithmetic; what is too long is shrunk towards zero.
+exact arithmetic; what is too long is drawn again, or shrunk towards zero.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Grid:
         step: what one unit is worth, in parameter units.
         rounding: ``toward_zero`` never lengthens a vector, and pulls values towards zero by half a step on average;
             ``nearest`` lengthens it by up to sqrt(d)/2 steps; ``stochastic`` is unbiased, and is drawn again until it
-            is no longer than ``nearest`` may be (conditional rounding, Kairouz et al. 2021, arxiv.org/abs/2102.06387).
+            is no longer than a draw is with probability 0.39 at least (conditional rounding, Kairouz et al. 2021,
+            arxiv.org/abs/2102.06387, proposition 20 with beta = exp(-1/2)).
     """
 
     step: float
@@ -41,8 +42,13 @@ class Grid:
 
     def sensitivity(self, clip: float, size: int) -> int:
         """The largest L2 norm, in steps, that `quantise` returns for a vector clipped to ``clip``."""
-        slack = 0.0 if self.rounding == "toward_zero" else math.sqrt(size) / 2
-        return max(1, math.ceil(clip / self.step + slack))
+        norm, half = clip / self.step, math.sqrt(size) / 2
+        if self.rounding == "toward_zero":
+            return max(1, math.ceil(norm))
+        longest = norm + half
+        if self.rounding == "stochastic":
+            longest = min(longest, math.sqrt(norm * norm + half * half + norm + half))
+        return max(1, math.ceil(longest))
 
 
 def quantise(vector: np.ndarray, grid: Grid, clip: float, words: RandomWords = random_words) -> np.ndarray:

@@ -1,19 +1,33 @@
 """What leaves a client, and what the coordinator makes of the sum: the one path that every protected update takes.
 
-    client        clip -> mask -> clip again -> whole numbers -> norm checked -> discrete Gaussian noise -> secure sum
-    coordinator   total -> divided by the public weights' sum -> parameter units
+    client        mask -> clip -> its public weight -> rotation -> whole numbers -> norm checked -> discrete Gaussian
+                  noise -> values beyond the agreed bound saturated -> secure sum
+    coordinator   total -> divided by the public weights' sum -> rotated back -> parameter units
 
-Claim (``unit: client``, add or remove one client's vector): with ``multiplier`` z, one round is (1 / (2 z^2))-zCDP to
-whoever sees the sum, *and* to whoever would see the client's own vector: each client adds the full noise itself, so
-that n - 1 colluding others cannot take it away. Charge z per round (`ledger`), whatever the weights: a client's weight
-multiplies its vector and its noise alike, so z stays what it is even if weights differ.
+Claim (``unit: client``, add or remove one client's vector): with ``multiplier`` z, one round is (1 / (2 z^2))-zCDP for
+client i to whoever sees the sum and knows the vectors and the noise of up to ``colluding`` other clients. Why:
+
+    - Weights. A client multiplies its clipped update by its public factor f_i (its weight over the largest weight of
+      the round) before anything is rounded. So its whole numbers have an L2 norm of at most S_i, which is
+      `Release.sensitivity` of f_i and exact, rounding included; the largest, S_max, belongs to the largest weight.
+    - Rotation keeps norms, and its seed is public: it moves no vector further from zero than it was.
+    - Noise. Client i adds a discrete Gaussian of deviation share * z * S_i (at least `MIN_SIGMA` steps). With share 1,
+      the default, its own noise alone is z S_i: the claim holds against the coordinator together with *all* others, and
+      whoever drops out takes only his own noise along. With ``colluding`` = t < n - 1, `noise_share` gives the least
+      share with which the noise of client i and of the n - 1 - t quietest others adds up to z S_i or more, for every i.
+      With t = 0 that is z S_max in all: noise calibrated to the largest weight. Then the claim needs every client of
+      the round in the sum: a round that one of them leaves is void.
+    - Saturation comes after the noise: a function of what is protected already.
+    - The charge is z per round, whatever the weights, for each client.
 
 With ``multiplier`` 0 there is no noise here: for updates whose noise is in the training already (DP-SGD with
-`clip.private_gradient`; the update is then post-processing).
+`clip.private_gradient`); everything above is then post-processing, the bound that follows earlier sums included.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,11 +35,11 @@ import numpy as np
 from veilflow.components.errors import ComponentError
 from veilflow.components.privacy.noise import MAX_SIGMA, discrete_gaussian
 from veilflow.components.privacy.quantise import Grid, dequantise, quantise
+from veilflow.components.privacy.rotate import Rotation
 from veilflow.components.privacy.stream import RandomWords, random_words
 
-TAILS = 12.0
-"""Noise beyond so many deviations is cut off to fit the agreed bound: its probability, 2**-107 per value, is far below
-any delta."""
+CAP = 4.0
+"""Deviations of a rotated coordinate, noise included, at which it saturates: 6 in 100 000 do at the full norm."""
 MIN_SIGMA = 10.0
 """In grid steps: from here on discrete noise costs what continuous noise does, to 1e-3 in epsilon (tested)."""
 
@@ -39,95 +53,133 @@ class Release:
         multiplier: deviation of the noise in units of the sensitivity; 0: none is added here.
         grid: whole numbers; `fitting` chooses one.
         size: how many coordinates travel.
+        bound: no value that `protect` returns is larger: what secure sum and packing must hold.
     """
 
     clip: float
     multiplier: float
     grid: Grid
     size: int
+    bound: int
 
     def __post_init__(self) -> None:
-        if not self.clip > 0 or self.multiplier < 0 or self.size < 1:
-            raise ComponentError("release: clip and size must be positive, and multiplier not negative.")
-        if self.sigma > MAX_SIGMA:
+        if not self.clip > 0 or self.multiplier < 0 or self.size < 1 or self.bound < 1:
+            raise ComponentError("release: clip, size and bound must be positive, and multiplier not negative.")
+        widest = self.multiplier * self.sensitivity()
+        if widest > MAX_SIGMA:
             raise ComponentError(
-                f"release: the noise is {self.sigma:.0f} grid steps wide, at most {MAX_SIGMA:.0f} are possible. Use a "
+                f"release: the noise is {widest:.0f} grid steps wide, at most {MAX_SIGMA:.0f} are possible. Use a "
                 "coarser grid."
             )
-        if 0 < self.sigma < MIN_SIGMA:
+        if 0 < widest < MIN_SIGMA:
             raise ComponentError(
-                f"release: the noise is {self.sigma:.1f} grid steps wide; the accountant counts on at least "
+                f"release: the noise is {widest:.1f} grid steps wide; the accountant counts on at least "
                 f"{MIN_SIGMA:.0f}. Use a finer grid (more value bits)."
             )
 
-    @property
-    def sensitivity(self) -> int:
-        """L2 norm of the largest vector of whole numbers, without noise."""
-        return self.grid.sensitivity(self.clip, self.size)
+    def sensitivity(self, factor: float = 1.0) -> int:
+        """L2 norm of the longest vector of whole numbers of a client with this factor, without noise."""
+        return self.grid.sensitivity(factor * self.clip, self.size)
 
-    @property
-    def sigma(self) -> float:
-        """Deviation of the noise, in grid steps: calibrated to the integers, rounding included."""
-        return self.multiplier * self.sensitivity
-
-    @property
-    def bound(self) -> int:
-        """No value that `protect` returns is larger: what secure sum and packing must hold, before weights."""
-        return _bound(self.sensitivity, self.multiplier)
+    def sigma(self, factor: float = 1.0, share: float = 1.0) -> float:
+        """Deviation of that client's noise, in grid steps: calibrated to the integers, rounding included."""
+        if self.multiplier == 0:
+            return 0.0
+        return max(share * self.multiplier * self.sensitivity(factor), MIN_SIGMA)
 
 
-def fitting(clip: float, multiplier: float, size: int, value_bits: int = 16, rounding: str = "nearest") -> Release:
-    """A release whose values fit into ``value_bits`` (sign included): the finest grid of 1/64 powers of two that does.
+def fitting(clip: float, multiplier: float, size: int, bound: int, rounding: str = "stochastic") -> Release:
+    """The release with the finest grid, of 1/64 powers of two, whose values are rarely longer than ``bound``.
 
     Raises:
-        ComponentError: the noise alone needs more bits than that.
+        ComponentError: the noise alone needs more than that.
     """
-    most = (1 << (value_bits - 1)) - 1
-    low, high = 0, 64 * 60
+    low, high = -64 * 30, 64 * 60
     while low < high:  # the largest exponent, so the finest step, that still fits
         middle = (low + high + 1) // 2
-        if _fits(clip, multiplier, size, rounding, middle, most):
+        if _fits(multiplier, size, rounding, middle, bound):
             low = middle
         else:
             high = middle - 1
-    if not _fits(clip, multiplier, size, rounding, low, most):
+    if not _fits(multiplier, size, rounding, low, bound):
         raise ComponentError(
-            f"release: {size} coordinates do not fit into {value_bits} bits with noise multiplier {multiplier}. Use "
+            f"release: {size} coordinates do not fit into values up to {bound} with noise multiplier {multiplier}. Use "
             "more value bits."
         )
-    return Release(clip, multiplier, Grid(clip * 2.0 ** (-low / 64), rounding), size)
+    try:
+        return Release(clip, multiplier, Grid(clip * 2.0 ** (-low / 64), rounding), size, bound)
+    except ComponentError:
+        raise ComponentError(
+            f"release: {size} coordinates do not fit into values up to {bound} with noise multiplier {multiplier}: its "
+            f"deviation would be less than {MIN_SIGMA:.0f} steps. Use more value bits."
+        ) from None
 
 
 def protect(
-    update: np.ndarray, release: Release, mask: np.ndarray | None = None, words: RandomWords = random_words
+    update: np.ndarray,
+    release: Release,
+    rotation: Rotation,
+    mask: np.ndarray | None = None,
+    factor: float = 1.0,
+    share: float = 1.0,
+    words: RandomWords = random_words,
 ) -> np.ndarray:
     """One client's update as int64 of shape ``(release.size,)``, fit to be added by `SecureSum`.
 
     Args:
         update: floats of shape ``(d,)``; one with cells that are not finite counts as zero.
+        rotation: public, of this round.
         mask: coordinates that travel (`sparsify`), ``release.size`` of them; None: all.
+        factor: this client's weight over the largest one of the round; public, above 0 and at most 1.
+        share: of the noise that protects it alone (`noise_share`).
         words: the source of randomness; only tests give another one.
     """
-    dense = clipped(np.asarray(update, np.float64), release.clip)
-    kept = dense if mask is None else dense[mask]
+    assert 0 < factor <= 1, "factors come from public weights"
+    assert 0 < share <= 1, "shares come from public figures"
+    dense = np.asarray(update, np.float64)
+    kept = clipped(dense if mask is None else dense[mask], release.clip)
     if kept.shape != (release.size,):
         raise ComponentError(f"release: {release.size} coordinates were agreed, the update has {kept.size}.")
-    units = quantise(kept, release.grid, release.clip, words)
-    if release.multiplier == 0:
-        return units
-    reach = int(TAILS * release.sigma)
-    noise = discrete_gaussian(release.size, release.sigma, words)
-    protected: np.ndarray = units + np.clip(noise, -reach, reach)
-    return protected
+    units = quantise(rotation.apply(factor * kept), release.grid, factor * release.clip, words)
+    if release.multiplier:
+        units = units + discrete_gaussian(release.size, release.sigma(factor, share), words)
+    saturated: np.ndarray = np.clip(units, -release.bound, release.bound)
+    return saturated
 
 
-def mean_update(total: np.ndarray, release: Release, weights_sum: int) -> np.ndarray:
-    """The weighted mean update, float64, from the secure sum of `protect`'s vectors times their weights.
+def at_bound(units: np.ndarray, release: Release) -> int:
+    """How many values are as long as `protect` lets them be: cut off, nearly all of them."""
+    return int((np.abs(units) >= release.bound).sum())
+
+
+def mean_update(total: np.ndarray, release: Release, rotation: Rotation, factors_sum: float) -> np.ndarray:
+    """The weighted mean update on the coordinates that travelled, float64, from the secure sum of `protect`'s vectors.
 
     Args:
-        weights_sum: of the clients that are in ``total``; public. The noise is divided with the rest, nothing else is.
+        factors_sum: of the clients that are in ``total``; public. The noise is divided with the rest, nothing else is.
     """
-    return dequantise(total, release.grid) / weights_sum  # type: ignore[no-any-return]
+    found: np.ndarray = rotation.invert(dequantise(total, release.grid) / factors_sum)
+    return found
+
+
+def noise_share(sensitivities: Mapping[str, float], colluding: int) -> float:
+    """Which part of the noise that would protect it alone each client must add so that every client is protected.
+
+    Args:
+        sensitivities: of each client of the round; their ratios count.
+        colluding: how many others of them, whichever, may tell the coordinator their noise.
+
+    Returns:
+        1 with ``colluding`` n - 1 or more; with none, what makes the sum of all noise match the largest sensitivity,
+        ``1 / sqrt(n)`` where all are equal; between them otherwise.
+    """
+    values = sorted(sensitivities.values())
+    needed = 0.0
+    for position, own in enumerate(values):
+        others = values[:position] + values[position + 1 :]
+        honest = others[: max(0, len(others) - colluding)]
+        needed = max(needed, own / math.sqrt(own**2 + sum(other**2 for other in honest)))
+    return needed
 
 
 def clipped(update: np.ndarray, bound: float) -> np.ndarray:
@@ -141,10 +193,13 @@ def clipped(update: np.ndarray, bound: float) -> np.ndarray:
     return update if norm <= bound else update * (bound / norm)
 
 
-def _bound(sensitivity: int, multiplier: float) -> int:
-    return sensitivity + int(TAILS * multiplier * sensitivity)
-
-
-def _fits(clip: float, multiplier: float, size: int, rounding: str, exponent: int, most: int) -> bool:
-    sensitivity = Grid(clip * 2.0 ** (-exponent / 64), rounding).sensitivity(clip, size)
-    return multiplier * sensitivity <= MAX_SIGMA and _bound(sensitivity, multiplier) <= most
+def _fits(multiplier: float, size: int, rounding: str, exponent: int, bound: int) -> bool:
+    norm = 2.0 ** (exponent / 64)
+    sensitivity = Grid(1.0 / norm, rounding).sensitivity(1.0, size)
+    if multiplier * sensitivity > MAX_SIGMA:
+        return False
+    # One step more for rounding. Few coordinates cannot be longer than the whole vector is.
+    reach = min(CAP * norm / math.sqrt(size), norm) + 1.0
+    if multiplier:
+        reach = CAP * math.hypot(sensitivity / math.sqrt(size), multiplier * sensitivity)
+    return bool(reach <= bound)

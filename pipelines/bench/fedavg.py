@@ -21,13 +21,14 @@ _SIDE = "veilflow.pipelines.bench.fedavg_party"
 _PLAIN, _CENTRAL = "plain FedAvg", "centralised"
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
-CASES: tuple[tuple[str, tuple[str, str, float, bool]], ...] = (
-    ("whole numbers, no protection", ("none", "plain", 1.0, False)),
-    ("+ masks", ("none", "masks", 1.0, False)),
-    ("+ record-level DP", ("record", "masks", 1.0, False)),
-    ("+ a tenth of the coordinates", ("record", "masks", 0.1, False)),
-    ("+ a twentieth of the coordinates", ("record", "masks", 0.05, False)),
-    ("+ contribution weights (all on)", ("record", "masks", 0.05, True)),
+CASES: tuple[tuple[str, tuple[str, str, int, float, bool]], ...] = (
+    ("numbers of 8 bits, no protection", ("none", "plain", 8, 1.0, False)),
+    ("+ masks", ("none", "masks", 8, 1.0, False)),
+    ("+ record-level DP", ("record", "masks", 8, 1.0, False)),
+    ("+ 30 % of the coordinates, 7 bits", ("record", "masks", 7, 0.3, False)),
+    ("+ 10 % of the coordinates, 7 bits", ("record", "masks", 7, 0.1, False)),
+    ("+ contribution weights (all on)", ("record", "masks", 7, 0.1, True)),
+    ("packed HE instead of masks, 8 bits, all coordinates", ("record", "packed_he", 8, 1.0, False)),
 )
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from veilflow.components.horizontal.fedavg import bounds, weights
 from veilflow.components.horizontal.fedavg import judge as judging
 from veilflow.components.horizontal.fedavg import replica as copies
-from veilflow.components.horizontal.fedavg import weights
 from veilflow.components.horizontal.fedavg.arrays import Data
 from veilflow.components.horizontal.fedavg.client import Client, common, encode, follow, learn, logits, make_client
-from veilflow.components.horizontal.fedavg.codec import whole_weights
+from veilflow.components.horizontal.fedavg.codec import shares_of
 from veilflow.components.horizontal.fedavg.settings import ModelSpec, Settings
 from veilflow.components.training.history import auc, log_loss
 from veilflow.components.training.tally import Tally
@@ -51,6 +51,7 @@ class Federation:
         self.clients = {p: Client(spec, settings, rows, first.params, first.stats) for p, rows in data.items()}
         self._judge = Client(spec, settings, reference, first.params, first.stats)
         self.copy = copies.replica(common(first), settings)
+        self.bounds = bounds.first(settings)
         sizes = {party: len(rows[1]) for party, rows in data.items()}
         self.weights = weights.starting(sizes, settings.weighting.by, settings.weighting)
         self._memory: dict[str, float] = {}
@@ -59,29 +60,24 @@ class Federation:
     def round(self, number: int) -> None:
         """One round of everybody."""
         settings, noise = self.settings, self._noises[number] if self._noises else 0.0
-        mask = copies.mask_at(self.copy, settings, self._seed, number)
+        code = copies.code_at(self.copy, settings, len(self.clients), self._seed, number, noise, self.bounds.update)
+        shares = shares_of(self.weights, code.release, settings.privacy.colluding)
         vectors = {}
         for party, client in self.clients.items():
-            self.clients[party], update, _ = learn(client, self.copy.params, noise, self._tally, mask, self.copy.clip)
+            done = learn(client, self.copy.params, noise, self._tally, code.mask, self.bounds.clip)
+            self.clients[party], update, _ = done
             assert update is not None, "a bench whose training goes astray measures nothing"
-            vectors[party] = encode(settings, update, noise, mask)
+            vectors[party] = encode(settings, code, update, shares[party])
         scores: dict[str, float] = {}
+        size = code.release.size
         if settings.weighting.by == "contribution":
-            opinion = judging.examine(
-                self._judge,
-                self.copy.params,
-                noise,
-                mask,
-                list(vectors),
-                *vectors.values(),
-                stretch=copies.stretch(self.copy, settings),
-            )
+            bare = (vector[:size] for vector in vectors.values())
+            opinion = judging.examine(self._judge, self.copy.params, code, shares, *bare)
             scores = opinion["scores"]
-            vectors = {party: vector for party, vector in vectors.items() if party not in opinion["faults"]}
-        whole = whole_weights({party: self.weights[party] for party in vectors})
-        total = sum((whole[party] * vector for party, vector in vectors.items()), np.zeros(1, np.int64))
-        total_weight = sum(whole.values())
-        self.copy, _ = copies.advance(self.copy, settings, self._seed, number, noise, total, total_weight)
+            shares = {party: share for party, share in shares.items() if party not in opinion["faults"]}
+        total = np.sum([vectors[party] for party in shares], axis=0)
+        self.copy = copies.advance(self.copy, settings, code, number, total[:size], shares)
+        self.bounds, _ = bounds.after(self.bounds, settings, code.release, total, shares)
         if scores:
             rule = settings.weighting
             self._memory = weights.remembered(self._memory, scores, rule.memory)

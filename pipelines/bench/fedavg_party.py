@@ -8,6 +8,7 @@ import numpy as np
 
 from veilflow.components.devices.pyu import publish, run_on, send_to
 from veilflow.components.horizontal.fedavg.client import common, follow, learn, make_client
+from veilflow.components.horizontal.fedavg.codec import value_bound
 from veilflow.components.horizontal.fedavg.settings import (
     Compress,
     Guard,
@@ -17,7 +18,8 @@ from veilflow.components.horizontal.fedavg.settings import (
     Settings,
     Weighting,
 )
-from veilflow.components.horizontal.fedavg_train.training import Cast, FedAvgTraining, value_bound
+from veilflow.components.horizontal.fedavg_train.standing import Cast
+from veilflow.components.horizontal.fedavg_train.training import FedAvgTraining
 from veilflow.components.privacy.secagg.secure_sum import SecureSum
 from veilflow.components.privacy.secagg.settings import SumSettings
 from veilflow.components.training.tally import Tally
@@ -28,24 +30,24 @@ SPEC = ModelSpec("mlp", (64, 32))
 FEATURES = 28
 
 
-def settings(unit: str, backend: str, keep: float, contribution: bool, batch: int) -> Settings:
+def settings(unit: str, backend: str, bits: int, keep: float, contribution: bool, batch: int) -> Settings:
     """One way to run a round; noise 1 is in the range that budgets of a few units need."""
     return Settings(
         100,
         LocalSettings(batch=batch),
         Privacy(unit, noise=1.0 if unit != "none" else 0.0),
         Weighting("contribution" if contribution else "equal"),
-        guard=Guard(bits=16),
+        guard=Guard(bits=bits),
         compress=Compress(keep),
         secure_sum=SumSettings(backend),
     )
 
 
 def rounds(
-    ctx: Any, unit: str, backend: str, keep: float, contribution: bool, rows: int, batch: int, count: int
+    ctx: Any, unit: str, backend: str, bits: int, keep: float, contribution: bool, rows: int, batch: int, count: int
 ) -> dict[str, float]:
     """Seconds and bytes per round at this party, after two rounds that compile everything."""
-    chosen = settings(unit, backend, keep, contribution, batch)
+    chosen = settings(unit, backend, bits, keep, contribution, batch)
     noises = [1.0] * 100 if unit != "none" else []
     data = {party: run_on(party, _rows, rows // len(CLIENTS)) for party in CLIENTS}
     judge = COORDINATOR if contribution else ""
@@ -54,7 +56,8 @@ def rounds(
     cast = Cast(CLIENTS, COORDINATOR, judge, data, reference, sizes, (FEATURES,))
 
     def make_sum(size: int) -> SecureSum:
-        return SecureSum(ctx, chosen.secure_sum, CLIENTS, COORDINATOR, value_bound(chosen, size, noises))
+        del size
+        return SecureSum(ctx, chosen.secure_sum, CLIENTS, COORDINATOR, value_bound(chosen, len(CLIENTS)))
 
     training = FedAvgTraining(cast, SPEC, chosen, noises, make_sum, None)
     training.distribute()
@@ -64,7 +67,7 @@ def rounds(
 def bare(ctx: Any, rows: int, batch: int, count: int) -> dict[str, float]:
     """Plain FedAvg: dense float32 updates and models over the same link, no rounding, no protection."""
     del ctx
-    chosen = settings("none", "plain", 1.0, False, batch)
+    chosen = settings("none", "plain", 0, 1.0, False, batch)
     data = {party: run_on(party, _rows, rows // len(CLIENTS)) for party in CLIENTS}
     states = {party: [run_on(party, _client, chosen, data[party])] for party in CLIENTS}
     model = [run_on(COORDINATOR, lambda: common(_client(chosen, None)))]

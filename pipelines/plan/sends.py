@@ -38,12 +38,14 @@ def _limit(line: Send) -> str:
     found = [] if line.times is None else [f"{line.times} object{'' if line.times == 1 else 's'}"]
     if line.kind == "document":
         found.append(f"{line.max_items} item{'' if line.max_items == 1 else 's'} each")
-    elif line.kind in ("bytes", "bundle"):
+    elif line.kind in ("bytes", "bundle") and line.shape is None:
         found.append(f"{_size(line.max_bytes)} each")
     return ", ".join(found)
 
 
-def _size(count: int) -> str:
+def _size(count: int | str) -> str:
+    if isinstance(count, str):
+        return f"at most {count}"
     for unit, scale in (("GB", 1 << 30), ("MB", 1 << 20), ("kB", 1 << 10)):
         if count >= scale:
             return f"{count // scale} {unit}"

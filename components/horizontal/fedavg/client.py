@@ -10,7 +10,7 @@ from veilflow.components.errors import ComponentError
 from veilflow.components.horizontal.fedavg import votes
 from veilflow.components.horizontal.fedavg.arrays import Data
 from veilflow.components.horizontal.fedavg.batches import Batches, poisson, shuffled
-from veilflow.components.horizontal.fedavg.codec import release_of, shorten
+from veilflow.components.horizontal.fedavg.codec import Code, Share, shorten
 from veilflow.components.horizontal.fedavg.layout import Layout, flatten, layout_of, unflatten
 from veilflow.components.horizontal.fedavg.local import train_round
 from veilflow.components.horizontal.fedavg.networks import network
@@ -88,7 +88,7 @@ def learn(
     draws = _noise(started, batches, bound * noise, tally, stream, moving) if guarded else None
     params, stats, loss, yes = train_round(
         client.spec,
-        settings.local,
+        settings.steps,
         started.params,
         started.stats,
         client.data,
@@ -112,22 +112,22 @@ def learn(
         update = np.append(update, np.float32(yes / (batches.expected * steps)))
     else:
         update, longer = shorten(update, bound)
-        # In units of the bound: what travels has the same whole numbers in every round.
-        update = np.append(update * np.float32(settings.guard.update_norm / bound), np.float32(-1 if longer else 1))
+        update = np.append(update, np.float32(-1 if longer else 1))
     # A mean loss over private rows is not covered by any noise.
     return done, update, {} if settings.privacy.unit != "none" else {"loss": loss}
 
 
-def encode(settings: Settings, update: np.ndarray, noise: float, mask: np.ndarray | None) -> np.ndarray:
-    """The update as whole numbers for the secure sum: masked, rounded, and noised where the unit is ``client``.
+def encode(settings: Settings, code: Code, update: np.ndarray, share: Share) -> np.ndarray:
+    """The update as whole numbers for the secure sum: masked, weighted, rotated, rounded, and noised where the unit is
+    ``client``.
 
     Where the bound is adaptive, its vote is one more whole number at the end.
     """
+    vector = update[:-1] if settings.privacy.voting else update
+    found = protect(vector, code.release, code.rotation, code.mask, share.factor, share.noise)
     if not settings.privacy.voting:
-        return protect(update, release_of(settings, update.size, noise), mask)
-    release = release_of(settings, update.size - 1, noise)
-    vote = votes.encode(float(update[-1]), settings.privacy, release.bound)
-    return np.append(protect(update[:-1], release, mask), np.int64(vote))
+        return found
+    return np.append(found, np.int64(votes.encode(float(update[-1]), settings.privacy, code.release.bound)))
 
 
 def _moving(client: Client, mask: np.ndarray) -> np.ndarray:

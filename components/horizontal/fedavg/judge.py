@@ -1,7 +1,7 @@
 """The party with the agreed reference rows: it watches the global model, and scores updates where it may see them."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -12,7 +12,7 @@ from jax import Array
 
 from veilflow.components.horizontal.fedavg import contribution, robust
 from veilflow.components.horizontal.fedavg.client import Client, common, follow, logits
-from veilflow.components.horizontal.fedavg.codec import decode, release_of
+from veilflow.components.horizontal.fedavg.codec import Code, Share, decode, longest
 from veilflow.components.horizontal.fedavg.layout import flatten
 from veilflow.components.horizontal.fedavg.networks import Params, network, row_loss
 from veilflow.components.horizontal.fedavg.settings import EXACT_CLIENTS, ModelSpec, Settings
@@ -51,32 +51,27 @@ def _slope(spec: ModelSpec) -> Any:
 def examine(
     judge: Client,
     vector: np.ndarray,
-    noise: float,
-    mask: np.ndarray | None,
-    names: Sequence[str],
+    code: Code,
+    shares: Mapping[str, Share],
     *encoded: np.ndarray,
-    stretch: float = 1.0,
 ) -> dict[str, Any]:
     """Faults, scores and the client to blame for a bad round, as published: names, scores, words.
 
     Args:
         vector: the global model the updates start from.
-        encoded: each client's update, as it would be summed.
-        stretch: see `replica.stretch`.
+        shares: of the clients whose updates these are, in their order.
+        encoded: each client's update, as it would be summed, without a vote.
     """
     settings: Settings = judge.settings
     guard = settings.guard
-    size = vector.size
-    release = release_of(settings, size, noise)
-    ends = -1 if settings.privacy.voting else None  # a vote is no part of the update
-    updates = {
-        name: decode(each[:ends], release, mask, size) * np.float32(stretch)
-        for name, each in zip(names, encoded, strict=True)
-    }
-    # Noise of unit `client` lengthens honest updates: there only the agreed bound on entries can be held against them.
-    bound = float("inf") if release.multiplier else guard.update_norm
+    updates, bounds, rounding = {}, {}, {}
+    for (name, share), each in zip(shares.items(), encoded, strict=True):
+        updates[name] = decode(code, each, {name: share})
+        # A small weight makes a shorter vector, so rounding may lengthen the update behind it by more.
+        bounds[name] = longest(code.release, share)
+        rounding[name] = code.release.size * (code.release.grid.step / share.factor) ** 2 / 4
     wanted = reference_update(judge, vector) if guard.least_cosine > -1 else None
-    wrong = robust.faults(updates, bound, guard.least_cosine, wanted)
+    wrong = robust.faults(updates, bounds, guard.least_cosine, wanted)
     usable = {name: update for name, update in updates.items() if name not in wrong}
     found: dict[str, Any] = {"faults": wrong, "scores": {}, "blame": ""}
     if len(usable) < 2:
@@ -86,13 +81,19 @@ def examine(
         return figures(judge, point)["valid_loss"]
 
     if settings.weighting.by == "contribution":
-        found["scores"] = score(settings, usable, vector, loss)
+        found["scores"] = score(settings, usable, vector, loss, rounding)
     if guard.veto:
         found["blame"] = robust.blame(usable, vector, loss)[0]
     return found
 
 
-def score(settings: Settings, updates: Mapping[str, np.ndarray], start: np.ndarray, loss: Any) -> dict[str, float]:
+def score(
+    settings: Settings,
+    updates: Mapping[str, np.ndarray],
+    start: np.ndarray,
+    loss: Any,
+    rounding: Mapping[str, float] | None = None,
+) -> dict[str, float]:
     """Scores by the chosen method; copies share one client's score."""
     clients, value = list(updates), contribution.coalition_value(updates, start, loss)
     method = settings.weighting.method
@@ -105,7 +106,7 @@ def score(settings: Settings, updates: Mapping[str, np.ndarray], start: np.ndarr
     else:
         rng = np.random.default_rng(secrets.randbits(128))
         found = contribution.monte_carlo(clients, value, _PERMUTATIONS, rng, 1e-4)
-    return contribution.share_among_copies(found, updates)
+    return contribution.share_among_copies(found, updates, rounding=rounding)
 
 
 def with_local_layers(judge: Client, own: Client) -> Client:

@@ -3,12 +3,13 @@
 So nobody has to send the model around, and what travels back to the clients is as short as what they sent.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from veilflow.components.horizontal.fedavg import server, votes
-from veilflow.components.horizontal.fedavg.codec import decode, mask_of, release_of
+from veilflow.components.horizontal.fedavg import server
+from veilflow.components.horizontal.fedavg.codec import Code, Share, code_of, decode, mask_of
 from veilflow.components.horizontal.fedavg.settings import Settings
 from veilflow.components.privacy.sparsify import Feedback
 
@@ -23,8 +24,6 @@ class Replica:
     """What is judged, stored and used: the parameters, or their running mean over rounds (`Server.average`)."""
     memory: np.ndarray
     """What error feedback has not applied yet, float64, shape (d,); empty without it."""
-    clip: float
-    """The bound of the next round: see `votes`."""
 
     @property
     def params(self) -> np.ndarray:
@@ -35,7 +34,7 @@ class Replica:
 def replica(params: np.ndarray, settings: Settings) -> Replica:
     """Before the first round."""
     memory = np.zeros(params.size if settings.compress.feedback else 0, np.float64)
-    return Replica(server.start(params), np.zeros_like(params), params, memory, votes.first_bound(settings))
+    return Replica(server.start(params), np.zeros_like(params), params, memory)
 
 
 def mask_at(held: Replica, settings: Settings, seed: bytes, number: int) -> np.ndarray | None:
@@ -43,28 +42,24 @@ def mask_at(held: Replica, settings: Settings, seed: bytes, number: int) -> np.n
     return mask_of(settings, held.params.size, seed, number, held.last)
 
 
-def stretch(held: Replica, settings: Settings) -> float:
-    """What a decoded update must be multiplied with: those of unit ``client`` travel in units of an adaptive bound."""
-    privacy = settings.privacy
-    return held.clip / settings.guard.update_norm if privacy.voting and privacy.unit == "client" else 1.0
+def code_at(
+    held: Replica, settings: Settings, clients: int, seed: bytes, number: int, noise: float, bound: float
+) -> Code:
+    """How updates travel in round ``number``; the same at everybody. See `code_of`."""
+    return code_of(settings, held.params.size, clients, seed, number, noise, bound, held.last)
 
 
 def advance(
-    held: Replica, settings: Settings, seed: bytes, number: int, noise: float, total: np.ndarray, weight: int
-) -> tuple[Replica, float]:
-    """The replica after round ``number`` with the sum ``total``, and the L2 norm of the mean update."""
-    size, privacy, clip = held.params.size, settings.privacy, held.clip
-    release, mask = release_of(settings, size, noise), mask_at(held, settings, seed, number)
-    if privacy.voting:
-        share = votes.decode(int(total[-1]), privacy, release.bound, weight)
-        total, clip = total[:-1], votes.next_bound(clip, share, settings)
-    mean = decode(total, release, mask, size, weight) * np.float32(stretch(held, settings))
-    applied, memory = fed_back(held.memory, mean, mask, settings)
+    held: Replica, settings: Settings, code: Code, number: int, total: np.ndarray, shares: Mapping[str, Share]
+) -> Replica:
+    """The replica after round ``number`` with the sum ``total`` of the clients' updates (votes are no part of it)."""
+    mean = decode(code, total, shares)
+    applied, memory = fed_back(held.memory, mean, code.mask, settings)
     state, share = server.step(held.state, applied, settings.server), settings.server.average
     # In early rounds a plain mean: the first model of all should not count for long.
     share = max(share, 1 / (number + 1)) if share else 1.0
     served = (share * state.params + (1 - share) * held.served).astype(np.float32)
-    return Replica(state, mean, served, memory, clip), float(np.linalg.norm(mean))
+    return Replica(state, mean, served, memory)
 
 
 def fed_back(
@@ -86,11 +81,11 @@ Arrays = dict[str, np.ndarray]
 
 def to_arrays(held: Replica) -> Arrays:
     """For a checkpoint."""
-    kept = {name: value for name, value in vars(held).items() if name not in ("state", "clip")}
-    return {**vars(held.state), **kept, "clip": np.array(held.clip)}
+    kept = {name: value for name, value in vars(held).items() if name != "state"}
+    return {**vars(held.state), **kept}
 
 
 def from_arrays(arrays: Arrays) -> Replica:
     """The inverse of `to_arrays`."""
     state = server.ServerState(arrays["params"], arrays["first"], arrays["second"])
-    return Replica(state, arrays["last"], arrays["served"], arrays["memory"], float(arrays["clip"]))
+    return Replica(state, arrays["last"], arrays["served"], arrays["memory"])

@@ -11,12 +11,15 @@ import numpy as np
 
 
 def faults(
-    updates: Mapping[str, np.ndarray], bound: float, least_cosine: float, reference: np.ndarray | None = None
+    updates: Mapping[str, np.ndarray],
+    bounds: Mapping[str, float],
+    least_cosine: float,
+    reference: np.ndarray | None = None,
 ) -> dict[str, str]:
     """Clients whose update is not to be trusted, and why, in words without values.
 
     Args:
-        bound: L2 bound every honest client keeps; one part in a thousand is left for rounding.
+        bounds: L2 bound that each keeps if it is honest, rounding included; one part in a million is left for floats.
         least_cosine: against ``reference``; -1 asks nothing.
         reference: the update that the reference rows would make (Cao et al. 2021, FLTrust, arxiv.org/abs/2012.13995).
             None: the sum of the others' directions, where one liar among three blackens the other two.
@@ -26,7 +29,7 @@ def faults(
         norm = float(np.linalg.norm(update.astype(np.float64)))
         if not np.isfinite(update).all():
             found[client] = "entries that are not finite"
-        elif norm > bound * 1.001 + 1e-6:
+        elif norm > bounds[client] * (1 + 1e-6):
             found[client] = "longer than the bound"
         elif norm == 0.0:
             found[client] = "all zeros"

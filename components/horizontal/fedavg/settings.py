@@ -1,7 +1,8 @@
 """Public settings of federated averaging: safe to log, to hash and to store with the model. Light."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from veilflow.components.errors import ComponentError
@@ -23,6 +24,7 @@ CONTRIBUTIONS = ("shapley", "montecarlo", "leave_one_out", "quality")
 EXACT_CLIENTS = 6
 """Up to so many clients Shapley values are exact: 2**6 coalitions."""
 MAX_UNITS = 4096
+LEAST_BITS, FEW_BITS, MANY_BITS = 4, 8, 16
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,9 @@ class Privacy:
     updates); 0: the bound stays."""
     vote_noise: float = 10.0
     """Of ``adaptive_clip``: deviation of the noise on every count of norms; what it costs is charged."""
+    colluding: int = -1
+    """Unit client: how many other clients may pool with the coordinator against one, each knowing its own noise; -1:
+    all of them, so that each client adds the full noise itself. See `privacy.release`."""
 
     @property
     def voting(self) -> bool:
@@ -158,6 +163,10 @@ class Weighting:
         Raises:
             ComponentError: see the message.
         """
+        if self.by != "equal" and self.smallest <= 0:
+            raise ComponentError(
+                "weights/smallest is 0; give a little: a client that counts for nothing can never show it got better."
+            )
         if clients and not self.smallest * clients <= 1 <= self.largest * clients:
             raise ComponentError(
                 f"weights of {clients} clients between {self.smallest:g} and {self.largest:g} cannot sum to 1; "
@@ -182,12 +191,15 @@ class Guard:
 
     update_norm: float = 10.0
     """L2 bound of an update; longer ones are shortened by their sender, and refused where they are seen."""
-    bits: int = 16
-    """Of the whole numbers an update is rounded to."""
+    bits: int = 0
+    """Of the whole numbers an update is rounded to; 0: `FEW_BITS`, or `MANY_BITS` where whole updates are noised."""
     least_cosine: float = -1.0
     """Against the update that the reference rows would make; an update below it does not count. -1: all count."""
     veto: float = 0.0
     """A round after which the reference rows' loss is higher by more than this is taken back; 0: none is."""
+    follow: float = 3.0
+    """The bound of a round is so many times what the last sum says of one client's update, at most ``update_norm``: few
+    bits then suffice. 0: it stays. With unit client see `Privacy.adaptive_clip` instead."""
 
 
 @dataclass(frozen=True)
@@ -228,6 +240,23 @@ class Settings:
     checkpoint_every: int = 0
 
     @property
+    def value_bits(self) -> int:
+        """Of the whole numbers an update is rounded to, sign included."""
+        return self.guard.bits or (MANY_BITS if self.privacy.unit == "client" else FEW_BITS)
+
+    @property
+    def steps(self) -> LocalSettings:
+        """The local steps as they are run. Where only a share k of the coordinates moves in a round, each of them gets
+        1/k of the steps, so they are 1/k as long: ``keep`` changes nothing else of how a model is to be trained."""
+        longer = 1 / self.compress.keep if self.compress.trains_masked else 1.0
+        return replace(self.local, rate=self.local.rate * longer)
+
+    @property
+    def row_bound(self) -> float:
+        """L2 bound of a row's gradient as it is clipped: on a share k of the coordinates it is sqrt(k) as long."""
+        return self.privacy.clip * (math.sqrt(self.compress.keep) if self.compress.trains_masked else 1.0)
+
+    @property
     def needs_individual(self) -> bool:
         """Whether somebody must see each client's own update, and not only their sum."""
         return self.weighting.by == "contribution" or self.guard.least_cosine > -1
@@ -246,10 +275,22 @@ class Settings:
                 "weights: contribution, guard/least_cosine and guard/veto judge updates on reference rows: give "
                 "'valid', a table of the same columns at the party that judges."
             )
+        if self.value_bits < LEAST_BITS:
+            raise ComponentError(f"guard/bits is {self.guard.bits}; give at least {LEAST_BITS}, or 0 to leave it open.")
         if self.secure_sum.combine == MEDIAN and (self.weighting.by != "equal" or self.slow):
             raise ComponentError(
                 "secure_sum/combine: median counts heads: it goes with weights/by: equal, and not with slow, as "
                 "late updates would count less."
+            )
+        if self.secure_sum.combine == MEDIAN and self.privacy.colluding >= 0:
+            raise ComponentError(
+                "privacy/colluding divides the noise among the clients; in a median (secure_sum/combine) parts of "
+                "noise do not add up: leave it -1."
+            )
+        if self.privacy.colluding >= 0 and (self.privacy.unit != "client" or self.needs_individual):
+            raise ComponentError(
+                "privacy/colluding divides the noise of unit client among the clients; where there is no such noise, "
+                "or somebody sees each client's own update, leave it -1."
             )
         unknown = [party for party, _ in self.slow if clients and party not in clients]
         if unknown:

@@ -11,12 +11,10 @@ Not covered  under unit ``record`` a client that lies about its count.
 Reference    Andrew et al. 2021, arxiv.org/abs/1905.03871.
 """
 
-import numpy as np
-
 from veilflow.components.horizontal.fedavg.settings import Privacy, Settings
 from veilflow.components.privacy.noise import MAX_SIGMA, discrete_gaussian
 from veilflow.components.privacy.quantile import Quantile, paid, update_multiplier
-from veilflow.components.privacy.release import TAILS
+from veilflow.components.privacy.release import CAP
 from veilflow.components.privacy.schedule import round_up
 
 _REACH = 1e4
@@ -39,7 +37,7 @@ def left(privacy: Privacy, total: float) -> float:
 
 def first_bound(settings: Settings) -> float:
     """What the first round clips to: rows' gradients, or under unit ``client`` the update."""
-    return settings.guard.update_norm if settings.privacy.unit == "client" else settings.privacy.clip
+    return settings.guard.update_norm if settings.privacy.unit == "client" else settings.row_bound
 
 
 def next_bound(bound: float, share: float, settings: Settings) -> float:
@@ -50,22 +48,24 @@ def next_bound(bound: float, share: float, settings: Settings) -> float:
 
 
 def encode(share: float, privacy: Privacy, bound: int) -> int:
-    """A client's vote as a whole number of at most ``bound``; here noise is added where the unit is ``client``."""
+    """A client's vote as a whole number of at most ``bound``; here noise is added where the unit is ``client``.
+
+    All clients' votes count alike, whatever the weights of their updates.
+    """
     worth = _worth(privacy, bound)
     if privacy.unit == "record":
         return round(min(1.0, max(-1.0, share)) * worth)
-    sigma = privacy.vote_noise * worth
-    reach = int(TAILS * sigma)
-    return round(share) * worth + int(np.clip(discrete_gaussian(1, sigma)[0], -reach, reach))
+    noised = round(share) * worth + int(discrete_gaussian(1, privacy.vote_noise * worth)[0])
+    return min(bound, max(-bound, noised))
 
 
-def decode(total: int, privacy: Privacy, bound: int, weight: int) -> float:
-    """The weighted mean of the clients' shares behind their sum."""
-    return float(total) / (weight * _worth(privacy, bound))
+def decode(total: int, privacy: Privacy, bound: int, clients: int) -> float:
+    """The mean of the clients' shares behind their sum."""
+    return float(total) / (clients * _worth(privacy, bound))
 
 
 def _worth(privacy: Privacy, bound: int) -> int:
-    """Whole numbers per vote; with noise there must be room for its tails."""
+    """Whole numbers per vote; with noise there must be room for most of it, the rest saturates."""
     if privacy.unit == "record":
         return bound
-    return max(1, int(min(bound / (1 + TAILS * privacy.vote_noise), MAX_SIGMA / privacy.vote_noise)))
+    return max(1, int(min(bound / (1 + CAP * privacy.vote_noise), MAX_SIGMA / privacy.vote_noise)))

@@ -56,23 +56,3 @@ def starting(clients: Mapping[str, int], by: str, settings: Weighting) -> dict[s
     if by != "size":
         return {party: 1 / len(clients) for party in clients}
     return bounded({party: float(rows) for party, rows in clients.items()}, settings.smallest, settings.largest)
-
-
-def noise_share(weights: Mapping[str, float], colluding: int) -> float:
-    """Which part of the full noise each client must add so that every client stays protected.
-
-    The weighted sum changes by up to ``w * C`` with one client's update, so the noise must match the largest weight.
-    Each client adds ``share * z * C`` before weighting. If ``colluding`` others subtract their own noise, the target's
-    and the n - 1 - colluding lightest others' are counted on.
-
-    Returns:
-        1 with ``colluding = n - 1`` (each client protects itself), ``1 / sqrt(n)`` with none and equal weights; between
-        them otherwise.
-    """
-    values = sorted(weights.values())
-    needed = 0.0
-    for position, weight in enumerate(values):
-        others = values[:position] + values[position + 1 :]
-        honest = others[: max(0, len(others) - colluding)]
-        needed = max(needed, weight / math.sqrt(weight**2 + sum(other**2 for other in honest)))
-    return needed

@@ -17,7 +17,8 @@ from veilflow.components.horizontal.fedavg.budget import (
     terms,
 )
 from veilflow.components.horizontal.fedavg.settings import Settings
-from veilflow.components.horizontal.fedavg_train.training import Cast, FedAvgTraining
+from veilflow.components.horizontal.fedavg_train.standing import Cast
+from veilflow.components.horizontal.fedavg_train.training import FedAvgTraining
 from veilflow.components.privacy.ledger_folder import FOLDER, LedgerFolder, Statement
 from veilflow.components.privacy.schedule import round_up
 from veilflow.components.training.checkpoints import Checkpoints
@@ -170,7 +171,8 @@ def write_receipts(
     privacy, moved = settings.privacy, [row["clip"] for row in history.rows if "clip" in row]
     followed = {"target": privacy.adaptive_clip, "smallest": min(moved), "largest": max(moved)} if moved else {}
     per_update = followed if privacy.unit == "client" and moved else {"bound": settings.guard.update_norm}
-    receipt(ctx, "update_norm", **per_update, norm="L2, per client and round")
+    cut = {"bits": settings.value_bits, "saturated_here": training.saturated}
+    receipt(ctx, "update_norm", **per_update, norm="L2, per client and round", **cut)
     if settings.compress.keep < 1:
         receipt(ctx, "common_mask", keep=settings.compress.keep, choose=settings.compress.choose)
     if settings.privacy.unit == "none":
@@ -178,9 +180,16 @@ def write_receipts(
     if settings.privacy.unit == "client":
         if training.noised:
             noise = {"distribution": "discrete Gaussian", "multiplier": min(noises), "vectors": training.noised}
-            receipt(ctx, "noise", unit="client", **noise)
+            against = settings.privacy.colluding if settings.privacy.colluding >= 0 else len(clients) - 1
+            receipt(ctx, "noise", unit="client", colluding=min(against, len(clients) - 1), **noise)
         return
     tally = training.tally
-    receipt(ctx, "clip", **(followed or {"bound": privacy.clip}), norm="L2, per row", rounds=tally.steps)
+    receipt(
+        ctx,
+        "clip",
+        **(followed or {"bound": privacy.clip, "used": settings.row_bound}),
+        norm="L2, per row",
+        rounds=tally.steps,
+    )
     if tally.drew(1.0, 1):
         receipt(ctx, "noise", unit="record", distribution="Gaussian", multiplier=min(noises), drawn_here=tally.values)

@@ -23,6 +23,7 @@ from veilflow.components.devices.schemas import names_of_kind
 from veilflow.components.devices.tables import read_frame
 from veilflow.components.horizontal.fedavg.budget import multipliers, spent
 from veilflow.components.horizontal.fedavg.bundle import MODEL_KIND, Facts
+from veilflow.components.horizontal.fedavg.codec import value_bound
 from veilflow.components.horizontal.fedavg.settings import (
     ACTIVATIONS,
     CHOICES,
@@ -53,7 +54,8 @@ from veilflow.components.horizontal.fedavg_train.sources import (
     row_counts,
     rules_at,
 )
-from veilflow.components.horizontal.fedavg_train.training import Cast, FedAvgTraining, value_bound
+from veilflow.components.horizontal.fedavg_train.standing import Cast
+from veilflow.components.horizontal.fedavg_train.training import FedAvgTraining
 from veilflow.components.privacy.schedule import KINDS
 from veilflow.components.privacy.secagg.secure_sum import SecureSum
 from veilflow.components.privacy.secagg.settings import BACKENDS, COMBINES, MASKS, MIN_KEY_BITS, SUM
@@ -146,6 +148,12 @@ class Protect:
         default=10.0,
         bound_limit=Interval.open(0, 10000),
     )
+    colluding: int = Field.attr(
+        desc="unit client: how many other clients may pool with the coordinator against one; fewer let all add less "
+        "noise. -1: all, so each client adds the full noise itself.",
+        default=-1,
+        bound_limit=Interval.closed(-1, 1000),
+    )
     epsilon: float = Field.attr(desc="What all rounds may cost.", default=8.0, bound_limit=Interval.open(0, 1000))
     delta: float = Field.attr(
         desc="Below one over the number of rows.", default=1e-5, bound_limit=Interval.open(0, 0.01)
@@ -185,7 +193,15 @@ class Guarding:
         desc="L2 bound of an update.", default=10.0, bound_limit=Interval.closed(0.001, 10000)
     )
     bits: int = Field.attr(
-        desc="Of the whole numbers an update is rounded to.", default=16, bound_limit=Interval.closed(4, 32)
+        desc="Of the whole numbers that a rotated update is rounded to; 0: 8, or 16 with privacy/unit: client.",
+        default=0,
+        bound_limit=Interval.closed(0, 32),
+    )
+    follow: float = Field.attr(
+        desc="The bound of a round is so many times what the last sum says of one client's update, at most "
+        "update_norm. 0: it stays at update_norm, which then wants more bits.",
+        default=3.0,
+        bound_limit=Interval.closed(0, 1000),
     )
     least_cosine: float = Field.attr(
         desc="Least cosine of an update to the one that the rows of 'valid' would make; below it an update does not "
@@ -213,7 +229,8 @@ class Sparse:
         choices=list(CHOICES),
     )
     train: str = Field.attr(
-        desc="masked: local steps move what travels in the round and nothing else, so clip and noise are for it alone; "
+        desc="masked: local steps move what travels in the round and nothing else; clip and noise are for it alone "
+        "(clip * sqrt(keep)), and as a coordinate moves in fewer rounds, its steps are longer (learning_rate / keep). "
         "all: they move everything, and what does not travel is lost.",
         default="masked",
         choices=list(TRAINED),
@@ -339,11 +356,12 @@ class FedAvgTrain(Component):
         budgets, noises = open_budgets(ctx, settings, cast, noises, people, checkpoints)
 
         def make_sum(size: int) -> SecureSum:
-            bound = value_bound(settings, size, noises)
+            del size
+            bound = value_bound(settings, len(clients))
             return SecureSum(ctx, settings.secure_sum, clients, coordinator, bound)
 
         training = FedAvgTraining(cast, spec, settings, noises, make_sum, budgets)
-        sizes(ctx, coordinates=training.coordinates, parameters=training.parameters, rounds=settings.rounds)
+        sizes(ctx, **training.sizes())
         training.distribute()
 
         def tell(done: int, figures: Any) -> None:

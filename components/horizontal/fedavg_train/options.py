@@ -48,6 +48,7 @@ def settings_of(step: Any) -> Settings:
             parse_by_round(protect.by_round or ()),
             decimal(protect.adaptive_clip),
             decimal(protect.vote_noise),
+            int(protect.colluding),
         ),
         weighting=Weighting(
             weigh.by,
@@ -58,7 +59,13 @@ def settings_of(step: Any) -> Settings:
             decimal(weigh.memory),
         ),
         server=Server(step.server.optimiser, decimal(step.server.learning_rate), decimal(step.server.average)),
-        guard=Guard(decimal(guard.update_norm), int(guard.bits), decimal(guard.least_cosine), decimal(guard.veto)),
+        guard=Guard(
+            decimal(guard.update_norm),
+            int(guard.bits),
+            decimal(guard.least_cosine),
+            decimal(guard.veto),
+            decimal(guard.follow),
+        ),
         compress=Compress(
             decimal(step.compress.keep),
             step.compress.choose,

@@ -6,7 +6,8 @@ from typing import Any
 from veilflow.components.devices.report import ReportBuilder
 from veilflow.components.horizontal.fedavg.budget import adaptive
 from veilflow.components.horizontal.fedavg.settings import ModelSpec, Settings
-from veilflow.components.horizontal.fedavg_train.training import Cast, FedAvgTraining
+from veilflow.components.horizontal.fedavg_train.standing import Cast
+from veilflow.components.horizontal.fedavg_train.training import FedAvgTraining
 from veilflow.components.privacy.ledger import UNITS
 from veilflow.components.training.history import History
 

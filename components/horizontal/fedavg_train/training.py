@@ -2,22 +2,24 @@
 
 Sent  the first global model and every round's sum, from the coordinator to everybody who holds the model; each client's
       update into the secure sum; where settings ask for it, each client's update to the party with the reference rows
-      (see `Settings.needs_individual`). Published: who takes part, scores and weights,
-      figures of the round.
+      (see `Settings.needs_individual`). Published: scores, figures of the reference rows, and without noise each
+      client's loss. A round without these is two messages per client: whatever else is public of it (who takes part,
+      coordinates, bounds, the sum's norm) each party works out for itself.
 """
 
 import secrets
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from veilflow.components.devices.pyu import publish, run_on, send_to
+from veilflow.components.devices.pyu import known, publish, run_on, send_to
 from veilflow.components.errors import ComponentError
+from veilflow.components.horizontal.fedavg import bounds, rounds, weights
 from veilflow.components.horizontal.fedavg import judge as judging
 from veilflow.components.horizontal.fedavg import replica as copies
-from veilflow.components.horizontal.fedavg import rounds, weights
+from veilflow.components.horizontal.fedavg.bounds import Bounds
 from veilflow.components.horizontal.fedavg.budget import (
     Budget,
     Budgets,
@@ -36,66 +38,29 @@ from veilflow.components.horizontal.fedavg.client import (
     make_client,
     restored,
 )
-from veilflow.components.horizontal.fedavg.codec import UNIT, kept, narrowed, release_of, whole_weights
+from veilflow.components.horizontal.fedavg.codec import (
+    Code,
+    Share,
+    kept,
+    packed,
+    packed_bytes,
+    require_possible,
+    shares_of,
+    unpacked,
+    value_bound,
+)
 from veilflow.components.horizontal.fedavg.replica import Replica
 from veilflow.components.horizontal.fedavg.settings import ModelSpec, Settings
+from veilflow.components.horizontal.fedavg_train.standing import NONE_YET, Cast, Standing
+from veilflow.components.privacy.release import Release, at_bound, fitting
 from veilflow.components.privacy.secagg.secure_sum import SecureSum
 from veilflow.components.training.batches import order_token
 from veilflow.components.training.tally import Tally
 
 GLOBAL, SUM, SCORED = "global model", "public sum", "scored update"
 _ASTRAY = "an update that is not finite: left out of the round"
-_NONE_YET = 1e30
 _WORSE = "the loss rose: round taken back"
 _UNSEEN = "unknown (no single update is seen)"
-
-
-@dataclass(frozen=True)
-class Cast:
-    """Who plays which part, with what."""
-
-    clients: tuple[str, ...]
-    coordinator: str
-    judge: str
-    """Empty where there are no reference rows."""
-    data: Mapping[str, Any]
-    """``(x, y)`` at each client."""
-    reference: Any
-    """``(x, y)`` at the judge, or None."""
-    rows: Mapping[str, int]
-    shape: tuple[int, ...]
-
-    @property
-    def holders(self) -> tuple[str, ...]:
-        """Everybody who has the model."""
-        everybody = [*self.clients, self.coordinator, *([self.judge] if self.judge else [])]
-        return tuple(dict.fromkeys(everybody))
-
-
-@dataclass
-class Standing:
-    """What is public of a training besides its figures."""
-
-    weights: dict[str, float]
-    seed: str
-    """Public randomness of all clients, hex: which coordinates travel."""
-    memory: dict[str, float] = field(default_factory=dict)
-    """Running mean of scores."""
-    norms: list[float] = field(default_factory=list)
-    """Of the noised mean update, per round; what the adaptive schedule follows."""
-    best_loss: float = _NONE_YET
-    blamed: list[tuple[int, str, str]] = field(default_factory=list)
-    """(round, client, why)"""
-    log: list[dict[str, float]] = field(default_factory=list)
-    """Per scored round: the number, and each client's score and next weight."""
-
-    def to_json(self) -> dict[str, Any]:
-        return {**vars(self), "blamed": [list(each) for each in self.blamed]}
-
-    @staticmethod
-    def from_json(document: Mapping[str, Any]) -> "Standing":
-        blamed = [(int(number), str(who), str(why)) for number, who, why in document["blamed"]]
-        return Standing(**{**document, "blamed": blamed})
 
 
 @dataclass
@@ -133,6 +98,8 @@ class FedAvgTraining:
         self.tally = Tally()
         self.noised = 0
         """Updates that this process noised as a whole."""
+        self.saturated = 0
+        """Values that this process cut off at the agreed bound."""
         self._clients = {party: self._start(spec, party, cast.data[party]) for party in cast.clients}
         self._judge = self._start(spec, cast.judge, cast.reference) if cast.judge else None
         self._centre = self._start(spec, cast.coordinator, None)
@@ -143,12 +110,28 @@ class FedAvgTraining:
         seed = b"".join(publish({party: run_on(party, order_token) for party in cast.clients}).values())
         if not self.parameters:
             raise ComponentError("net/keep_local names all layers: nothing is left to be averaged.")
-        self.standing = Standing(weights.starting(cast.rows, settings.weighting.by, settings.weighting), seed.hex())
+        self._most = value_bound(settings, len(cast.clients))
+        if settings.privacy.unit == "client":
+            for noise in set(noises):  # values of too few bits are refused before a budget is touched
+                fitting(settings.guard.update_norm, noise, kept(settings, self.parameters), self._most)
+        equal = weights.starting(cast.rows, settings.weighting.by, settings.weighting)
+        self.standing = Standing(equal, seed.hex(), bounds.first(settings))
 
     @property
     def coordinates(self) -> int:
         """How many numbers an update has when it travels, a vote included."""
         return kept(self._settings, self.parameters) + self._settings.privacy.voting
+
+    def sizes(self) -> dict[str, int]:
+        """What the names in the step's `Claims.sends` stand for."""
+        length, clients = self.coordinates, len(self._cast.clients)
+        return {
+            "coordinates": length,
+            "parameters": self.parameters,
+            "rounds": self._settings.rounds,
+            "sum_bytes": packed_bytes(self._most, clients, length),
+            "scored_bytes": packed_bytes(self._most, 1, length),
+        }
 
     def distribute(self) -> None:
         """Give everybody the first global model."""
@@ -160,16 +143,18 @@ class FedAvgTraining:
         """Round ``number`` (from 0); its public figures. None: the budget does not last for it."""
         if number and adaptive(self._settings) and not self._affordable(number):
             return None
-        before, bounded = dict(self._copies), self._bound()
+        before, standing = (dict(self._copies), self.standing.bounds), self.standing
+        bounded = {"clip": standing.bounds.clip} if self._settings.privacy.voting else {}
         self._charge(number)
         arriving = self._sound(number, self._collect(number))
-        losses, vectors = self._facts(arriving), self._vectors(number, arriving)
-        opinion = self._examine(number, vectors)
+        shares = self._shares(number, arriving)
+        losses, vectors = self._facts(arriving), self._vectors(number, shares)
+        opinion = self._examine(number, vectors, shares)
         for party in opinion["faults"]:
-            del self._pending[party], vectors[party]
+            del self._pending[party], vectors[party], shares[party]
         norm = 0.0
         if len(vectors) >= self._least(vectors):
-            norm = self._aggregate(number, vectors)
+            norm = self._aggregate(number, vectors, shares)
         self.standing.norms.append(norm)
         noised = {"noise": self._noise(number)} if adaptive(self._settings) else {}
         figures = {"clients": float(len(vectors)), **losses, "update_norm": norm, **noised, **bounded}
@@ -236,13 +221,6 @@ class FedAvgTraining:
         """The multipliers of the rounds so far; empty without privacy."""
         return [self._noise(number) for number in range(rounds)] if self._noises else []
 
-    def _bound(self) -> dict[str, float]:
-        """The clipping bound of this round, where it moves."""
-        if not self._settings.privacy.voting:
-            return {}
-        first = self._cast.coordinator
-        return {"clip": publish(run_on(first, lambda held: held.clip, self._copies[first]))}
-
     def _affordable(self, number: int) -> bool:
         """Whether every client's budget lasts for this round; asked where that is not known before training."""
         settings, rows = self._settings, self._cast.rows
@@ -256,11 +234,12 @@ class FedAvgTraining:
 
     def _begin(self, party: str, number: int) -> None:
         noise, settings, seed = self._noise(number), self._settings, bytes.fromhex(self.standing.seed)
+        clip = self.standing.bounds.clip
 
         def train(client: Client, held: Replica, licence: Any) -> Any:
             del licence  # a budget that is used up stops the client here
             mask = copies.mask_at(held, settings, seed, number)
-            return learn(client, held.params, noise, self.tally, mask, held.clip)
+            return learn(client, held.params, noise, self.tally, mask, clip)
 
         self._clients[party], update, facts = run_on(
             party, train, self._clients[party], self._copies[party], self._licences.get(party), returns=3
@@ -291,18 +270,43 @@ class FedAvgTraining:
         ):
             self._budgets.remember(self._licences)
 
-    def _vectors(self, number: int, arriving: list[str]) -> dict[str, Any]:
-        """Each update as whole numbers, on this round's coordinates."""
-        settings, noise, seed = self._settings, self._noise(number), bytes.fromhex(self.standing.seed)
+    def _shares(self, number: int, arriving: list[str]) -> dict[str, Share]:
+        """Weight and noise of each client of this round, from public figures."""
+        if not arriving:
+            return {}
+        settings, most = self._settings, self._settings.max_staleness
+        late = {party: number - self._pending[party].begun for party in arriving}
+        whole = {party: self.standing.weights[party] * rounds.staleness_weight(late[party], most) for party in late}
+        return shares_of(whole, self._release(number), settings.privacy.colluding)
 
-        def make(update: np.ndarray, held: Replica, licence: Any) -> np.ndarray:
+    def _release(self, number: int) -> Release:
+        """The grid and noise of this round."""
+        noise = self._noise(number) if self._settings.privacy.unit == "client" else 0.0
+        return fitting(self.standing.bounds.update, noise, kept(self._settings, self.parameters), self._most)
+
+    def _code(self, number: int) -> Callable[[Replica], Code]:
+        """How updates travel in this round, to be called at a party with its replica."""
+        settings, clients, seed = self._settings, len(self._cast.clients), bytes.fromhex(self.standing.seed)
+        noise, bound = self._noise(number), self.standing.bounds.update
+        return lambda held: copies.code_at(held, settings, clients, seed, number, noise, bound)
+
+    def _vectors(self, number: int, shares: Mapping[str, Share]) -> dict[str, Any]:
+        """Each update as whole numbers, on this round's coordinates."""
+        settings, code_at = self._settings, self._code(number)
+
+        def make(update: np.ndarray, held: Replica, licence: Any, share: Share) -> np.ndarray:
             del licence
+            code = code_at(held)
+            found = encode(settings, code, update, share)
             self.noised += settings.privacy.unit == "client"
-            return encode(settings, update, noise, copies.mask_at(held, settings, seed, number))
+            self.saturated += at_bound(found[: code.release.size], code.release)
+            return found
 
         return {
-            party: run_on(party, make, self._pending[party].update, self._copies[party], self._licences.get(party))
-            for party in arriving
+            party: run_on(
+                party, make, self._pending[party].update, self._copies[party], self._licences.get(party), share
+            )
+            for party, share in shares.items()
         }
 
     def _facts(self, arriving: list[str]) -> dict[str, float]:
@@ -314,56 +318,60 @@ class FedAvgTraining:
         sums = sum(self._cast.rows[party] * each["loss"] for party, each in found.items())
         return {"train_loss": sums / total if found else 0.0}
 
-    def _examine(self, number: int, vectors: Mapping[str, Any]) -> dict[str, Any]:
+    def _examine(self, number: int, vectors: Mapping[str, Any], shares: Mapping[str, Share]) -> dict[str, Any]:
         """Faults count at once, scores from the next round on."""
-        settings, judge, names = self._settings, self._cast.judge, list(vectors)
+        settings, judge, most, length = self._settings, self._cast.judge, self._most, self.coordinates
         due = settings.guard.least_cosine > -1 or settings.guard.veto or number % settings.weighting.every == 0
         if not (vectors and settings.needs_individual and due):
             return {"faults": {}, "scores": {}, "blame": ""}
-        sent = [v if party == judge else send_to(judge, v, SCORED) for party, v in vectors.items()]
-        noise, seed = self._noise(number), bytes.fromhex(self.standing.seed)
+        short = {party: run_on(party, packed, vector, most, 1) for party, vector in vectors.items()}
+        sent = [v if party == judge else send_to(judge, v, SCORED) for party, v in short.items()]
+        code_at, judged = self._code(number), dict(shares)
 
-        def examine(one: Client, held: Replica, *found: np.ndarray) -> dict[str, Any]:
-            mask = copies.mask_at(held, settings, seed, number)
-            stretch = copies.stretch(held, settings)
-            return judging.examine(one, held.params, noise, mask, names, *found, stretch=stretch)
+        def examine(one: Client, held: Replica, *raw: bytes) -> dict[str, Any]:
+            code = code_at(held)
+            found = [unpacked(each, most, 1, length)[: code.release.size] for each in raw]
+            return judging.examine(one, held.params, code, judged, *found)
 
         opinion: dict[str, Any] = publish(run_on(judge, examine, self._seeing(), self._copies[judge], *sent))
         self.standing.blamed += [(number, party, why) for party, why in opinion["faults"].items()]
         return opinion
 
-    def _aggregate(self, number: int, vectors: Mapping[str, Any]) -> float:
-        bound, settings, noise = self._settings.max_staleness, self._settings, self._noise(number)
-        late = {party: number - self._pending[party].begun for party in vectors}
-        whole = whole_weights(
-            {party: self.standing.weights[party] * rounds.staleness_weight(late[party], bound) for party in vectors}
-        )
-        total = run_on(self._cast.coordinator, narrowed, self._sum.sum(vectors, whole, number))
-        weight, seed = sum(whole.values()), bytes.fromhex(self.standing.seed)
+    def _aggregate(self, number: int, vectors: Mapping[str, Any], shares: Mapping[str, Share]) -> float:
+        """The round's sum at everybody, and the L2 norm of the mean update, which each party reads off its own copy."""
+        settings, centre, most = self._settings, self._cast.coordinator, self._most
+        clients, length, size = len(self._cast.clients), self.coordinates, kept(self._settings, self.parameters)
+        code_at, added = self._code(number), dict(shares)
 
-        def advance(held: Replica, found: np.ndarray) -> tuple[Replica, float]:
-            return copies.advance(held, settings, seed, number, noise, found, weight)
+        def checked(total: np.ndarray) -> bytes:
+            require_possible(total, most, len(added))
+            return packed(total, most, clients)
 
-        norms = {}
-        for party in self._cast.holders:
-            here = total if party == self._cast.coordinator else send_to(party, total, SUM)
-            self._copies[party], norms[party] = run_on(party, advance, self._copies[party], here, returns=2)
+        def advance(held: Replica, raw: bytes) -> Replica:
+            total = unpacked(raw, most, clients, length)[:size]
+            return copies.advance(held, settings, code_at(held), number, total, added)
+
+        total = run_on(centre, checked, self._sum.sum(vectors, round=number, length=length))
+        sums = {party: total if party == centre else send_to(party, total, SUM) for party in self._cast.holders}
+        for party, here in sums.items():
+            self._copies[party] = run_on(party, advance, self._copies[party], here)
         for party in vectors:
             del self._pending[party]
-        length: float = publish(norms[self._cast.coordinator])
-        return length
+        found, standing = unpacked(known(sums), most, clients, length), self.standing
+        standing.bounds, norm = bounds.after(standing.bounds, settings, self._release(number), found, added)
+        return norm
 
-    def _watch(self, number: int, opinion: dict[str, Any], before: dict[str, Any]) -> dict[str, float]:
+    def _watch(self, number: int, opinion: dict[str, Any], before: tuple[dict[str, Any], Bounds]) -> dict[str, float]:
         """The reference rows' figures, the veto, and the weights of the next round."""
         figures: dict[str, float] = {}
         if self._judge is not None:
             judge, standing = self._cast.judge, self.standing
             figures = self._figures(judge)
             veto = self._settings.guard.veto
-            if veto and standing.best_loss >= _NONE_YET:
-                standing.best_loss = self._figures(judge, before)["valid_loss"]
+            if veto and standing.best_loss >= NONE_YET:
+                standing.best_loss = self._figures(judge, before[0])["valid_loss"]
             if veto and figures["valid_loss"] > standing.best_loss + veto:
-                self._copies = before
+                self._copies, standing.bounds = before
                 standing.blamed.append((number, opinion["blame"] or _UNSEEN, _WORSE))
                 figures = self._figures(judge)  # of the model that is kept
             standing.best_loss = min(standing.best_loss, figures["valid_loss"])
@@ -433,10 +441,3 @@ class FedAvgTraining:
                 party, lambda client, vector: client_part(follow(client, vector)), own, self._served(party)
             )
         return found
-
-
-def value_bound(settings: Settings, size: int, noises: list[float]) -> int:
-    """No weighted entry of an encoded update is larger, in any round."""
-    if adaptive(settings) and settings.privacy.unit == "client":
-        return UNIT << (settings.guard.bits - 1)  # the noise is not known yet, but any release fits into these bits
-    return UNIT * max(release_of(settings, size, noise).bound for noise in set(noises) or {0.0})

@@ -1,7 +1,8 @@
 """What a secure sum sends, tells and must prove: lines for the `Claims` of the step that uses it. Light.
 
 A step that uses `SecureSum` adds `sends`, `discloses` and `protections` to its own, and makes the sizes
-``coordinates`` (length of the vector) and ``rounds`` known (`devices.events.sizes`) before the first sum.
+``coordinates`` (length of the vector) and ``rounds`` known (`devices.events.sizes`) before the first sum. How many
+bytes a masked or encrypted vector of so many coordinates has, `SecureSum` makes known itself.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from veilflow.components.privacy.secagg.settings import MASKS, MEDIAN, PACKED_HE
 MASKED, BARE = "masked vector", "bare vector"
 CIPHERTEXTS, BLINDED, OPENED_BLINDED = "ciphertexts", "blinded sum", "opened blinded sum"
 PUBLIC_KEY = "public key"
+MASKED_BYTES, CIPHERTEXT_BYTES, OPENED_BYTES = "masked_bytes", "ciphertext_bytes", "opened_bytes"
+"""Names of sizes."""
 _LARGE = 1 << 30
 
 
@@ -24,17 +27,16 @@ def sends(settings: SumSettings, clients: Sequence[str], coordinator: str) -> li
         return [
             PUBLISHED,
             Send(PUBLIC_KEY, all_clients, kind="bytes", max_bytes=32, times=1),
-            Send(MASKED, all_clients, centre, "array", "uint32", ("coordinates",), max_bytes=_LARGE, times="rounds"),
-            Send(MASKED, all_clients, centre, "array", "uint64", ("coordinates",), max_bytes=_LARGE, times="rounds"),
+            Send(MASKED, all_clients, centre, "bytes", shape=(MASKED_BYTES,), max_bytes=_LARGE, times="rounds"),
         ]
     if settings.backend == PACKED_HE:
         keeper = (settings.key_keeper(clients, coordinator),)
         return [
             PUBLISHED,
             Send(PUBLIC_KEY, keeper, kind="bytes", max_bytes=4096, times=1),
-            Send(CIPHERTEXTS, all_clients, centre, "bytes", max_bytes=_LARGE, times="rounds"),
-            Send(BLINDED, centre, keeper, "bytes", max_bytes=_LARGE, times="rounds"),
-            Send(OPENED_BLINDED, keeper, centre, "bytes", max_bytes=_LARGE, times="rounds"),
+            Send(CIPHERTEXTS, all_clients, centre, "bytes", max_bytes=CIPHERTEXT_BYTES, times="rounds"),
+            Send(BLINDED, centre, keeper, "bytes", max_bytes=CIPHERTEXT_BYTES, times="rounds"),
+            Send(OPENED_BLINDED, keeper, centre, "bytes", shape=(OPENED_BYTES,), max_bytes=_LARGE, times="rounds"),
         ]
     if settings.backend == SPU:
         return [

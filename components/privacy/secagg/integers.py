@@ -26,25 +26,32 @@ def require_room(bound: int, clients: int) -> None:
         )
 
 
-def weighted(vector: np.ndarray | None, weight: int, bound: int) -> tuple[np.ndarray | None, int]:
+def weighted(
+    vector: np.ndarray | None, weight: int, bound: int, length: int | None = None
+) -> tuple[np.ndarray | None, int]:
     """One client's part in a round: ``weight * vector``, and its length, or None and `ABSENT`.
 
     Args:
         vector: whole numbers, shape ``(d,)``; None where this client stays out of the round.
         weight: a public whole number of at least 1.
         bound: no weighted value may be larger, in absolute value.
+        length: what the vector must have; None: any length, or no vector at all.
 
     Raises:
         ComponentError: another type or shape, or a value beyond the bound. The message holds no value.
     """
-    if vector is None:
+    if vector is None and length is None:
         return None, ABSENT
+    if vector is None:
+        raise ComponentError("secure sum: there is no vector, and nobody stays out of this round.")
     found = np.asarray(vector)
     if found.dtype != np.int64 or found.ndim != 1 or not found.size:
         raise ComponentError(
             f"secure sum: the vector has type {found.dtype} and shape {list(found.shape)}; "
             "it must be int64 of shape (d,). Quantise it first."
         )
+    if length not in (None, found.size):
+        raise ComponentError(f"secure sum: the vector has {found.size} values, {length} were agreed.")
     limit = bound // weight
     if int(found.max()) > limit or int(found.min()) < -limit:
         raise ComponentError(

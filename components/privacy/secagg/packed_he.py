@@ -13,8 +13,9 @@ Not covered  a malicious coordinator: it can have one client's ciphertext decryp
              values are in range. A total beyond its range is refused, but a value that leaks into the neighbouring slot
              and stays in range is not seen. A malicious keeper can return another total.
 Assumes      Paillier is CPA-secure (decisional composite residuosity, 3072 bits); HEU draws its randomness well.
-Cost         one ciphertext of 2 * key_bits per 2926 / slot-width values: at 16-bit slots about 4.3 bytes per value and
-             client. Encryption dominates; the sum is decrypted once per round.
+Cost         one ciphertext of 2 * key_bits per 2928 / slot-width values: with 10-bit slots (values of 8 bits, three
+             clients) 2.7 bytes per value and client, 2.7 for the blinded sum, 1.3 for the opened one. Encryption
+             dominates; the sum is decrypted once per round.
 Reference    Paillier 1999; packing as in Zhang et al. 2020 (BatchCrypt, USENIX ATC). Our slots are exact: nothing is
              quantised here.
 """
@@ -40,6 +41,16 @@ _MARGIN = 16
 def capacity(key_bits: int) -> int:
     """Bits of a plaintext that values may fill."""
     return key_bits - _MARGIN - BLIND_BITS
+
+
+def ciphertext_bytes(count: int, key_bits: int) -> int:
+    """What ``count`` ciphertexts take on the wire at most: HEU leaves out leading zeros, and adds 15 bytes to each."""
+    return count * (2 * key_bits // 8 + 16) + 64
+
+
+def opened_bytes(count: int, key_bits: int) -> int:
+    """What ``count`` opened plaintexts take on the wire."""
+    return count * (key_bits // 8)
 
 
 def new_key(key_bits: int) -> tuple[Any, bytes]:

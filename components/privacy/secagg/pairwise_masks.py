@@ -1,6 +1,6 @@
 """Secure sum with pairwise masks.
 
-Computes     the coordinator learns sum_i x_i mod 2**b, b = 32 or 64; the clients learn nothing.
+Computes     the coordinator learns sum_i x_i mod 2**b, b the least that holds every sum; the clients learn nothing.
 Adversary    semi-honest, static; the coordinator may collude with up to n - 2 clients of the round. Public keys are
              authentic because every message of a run is signed (`pipelines.party.wire`).
 Reveals      to the coordinator: the sum, who took part, the vector's length. The sum alone can tell about a client
@@ -13,7 +13,7 @@ Dropout      a round's roster is fixed by the clients' own word before they mask
 Not covered  malicious clients (a wrong vector changes the sum) and a round number used twice with different vectors,
              which would show their difference; `SecureSum` never does.
 Assumes      X25519, HKDF-SHA256, ChaCha20 as a PRF.
-Cost         one key exchange per step; 1 message of b/8 bytes per value, and n - 1 key streams, per client and round.
+Cost         one key exchange per step; 1 message of b bits per value, and n - 1 key streams, per client and round.
 Reference    "Masking with one-time pads" in Bonawitz et al. 2017, eprint.iacr.org/2017/281. Left out: their recovery
              of dropped clients' masks by Shamir shares, which costs the double masking that the repeat does not need.
 """
@@ -31,13 +31,15 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from veilflow.components.errors import ComponentError
+from veilflow.components.privacy.bits import pack_bits, signed, unpack_bits, width_of
 
 _LABEL = b"veilflow pairwise mask v1"
 
 
-def ring(bound: int, clients: int) -> np.dtype:
-    """The smallest ring (uint32 or uint64) in which a sum of ``clients`` values of up to ``bound`` cannot wrap."""
-    return np.dtype(np.uint32 if bound * clients < 1 << 31 else np.uint64)
+def ring(bound: int, clients: int) -> int:
+    """The width b of the smallest ring of integers mod 2**b in which a sum of ``clients`` values of up to ``bound``
+    cannot wrap."""
+    return width_of(bound * clients)
 
 
 def new_key() -> tuple[bytes, bytes]:
@@ -70,9 +72,10 @@ def agree(private: bytes, me: str, publics: Mapping[str, bytes]) -> dict[str, by
 
 
 def mask(
-    vector: np.ndarray, me: str, secrets: Mapping[str, bytes], roster: Sequence[str], round: int, dtype: np.dtype
-) -> np.ndarray:
-    """Hide ``vector`` (int64, shape ``(d,)``) for one round: ``dtype`` of `ring`, uniform to whoever lacks the secrets.
+    vector: np.ndarray, me: str, secrets: Mapping[str, bytes], roster: Sequence[str], round: int, width: int
+) -> bytes:
+    """Hide ``vector`` (int64, shape ``(d,)``) for one round: values of ``width`` bits (`ring`), packed without gaps,
+    uniform to whoever lacks the secrets.
 
     Args:
         secrets: of `agree`.
@@ -81,16 +84,16 @@ def mask(
     """
     assert me in roster, "masks of others do not hide this vector"
     assert len(set(roster)) == len(roster) >= 2, "a roster of one masks nothing"
-    hidden = vector.astype(dtype)  # modulo 2**b, exact for what fits the bound
+    hidden = vector.view(np.uint64)  # modulo 2**64, and so modulo 2**width, exact for what fits the bound
     for peer in roster:
         if peer != me:
-            stream = _expand(secrets[peer], round, roster, vector.size, dtype)
+            stream = _expand(secrets[peer], round, roster, vector.size, width)
             hidden = hidden + stream if me < peer else hidden - stream
-    return hidden
+    return pack_bits(hidden, width)
 
 
-def open_sum(masked: Mapping[str, np.ndarray], roster: Sequence[str], bound: int) -> np.ndarray:
-    """The sum as int64: all masks cancel.
+def open_sum(masked: Mapping[str, bytes], roster: Sequence[str], bound: int, width: int, size: int) -> np.ndarray:
+    """The sum as int64 of shape ``(size,)``: all masks cancel.
 
     Raises:
         ComponentError: a vector of the roster is missing (masks would remain), or the total is beyond what ``bound``
@@ -102,23 +105,27 @@ def open_sum(masked: Mapping[str, np.ndarray], roster: Sequence[str], bound: int
             f"secure sum: {', '.join(missing) or 'a stranger'} breaks the round's roster. Nothing was opened; "
             "repeat the round with the others under a new number."
         )
-    total = np.sum(np.stack([masked[party] for party in roster]), axis=0, dtype=masked[roster[0]].dtype)
-    signed: np.ndarray = total.view(np.int32 if total.dtype == np.uint32 else np.int64).astype(np.int64)
+    total = np.zeros(size, np.uint64)
+    for party in roster:
+        total += unpack_bits(masked[party], width, size)
+    found = signed(total, width)
     limit = bound * len(roster)
-    if int(signed.max()) > limit or int(signed.min()) < -limit:
+    if int(found.max()) > limit or int(found.min()) < -limit:
         raise ComponentError(
             "secure sum: the total is beyond its bound; a vector or a mask was wrong. Round discarded."
         )
-    return signed
+    return found
 
 
-def _expand(secret: bytes, round: int, roster: Sequence[str], size: int, dtype: np.dtype) -> np.ndarray:
-    """``size`` uniform values of ``dtype``, the same at both ends; another stream for every round and roster."""
+def _expand(secret: bytes, round: int, roster: Sequence[str], size: int, width: int) -> np.ndarray:
+    """``size`` values (uint64) whose low ``width`` bits are uniform, the same at both ends; another stream for every
+    round and roster."""
     info = _LABEL + struct.pack("<Q", round) + b"".join(_framed(party.encode()) for party in sorted(roster))
     key = HKDF(SHA256(), 32, salt=None, info=info).derive(secret)
+    cell = np.dtype(np.uint32 if width <= 32 else np.uint64)
     # One key is used for one stream only, so the nonce may be constant.
-    stream = Cipher(algorithms.ChaCha20(key, bytes(16)), mode=None).encryptor().update(bytes(size * dtype.itemsize))
-    return np.frombuffer(stream, dtype=dtype)
+    stream = Cipher(algorithms.ChaCha20(key, bytes(16)), mode=None).encryptor().update(bytes(size * cell.itemsize))
+    return np.frombuffer(stream, dtype=cell).astype(np.uint64)
 
 
 def _framed(raw: bytes) -> bytes:

@@ -5,9 +5,16 @@
     secure.present                                                                        # who is in that total
     secure.receipts()                                                                     # once, after the last round
 
-A client stays out of a round by bringing None instead of a vector; it says so itself, to everybody, before anything
-that depends on its vector leaves it or anyone else. What is added is then complete by construction. A client whose
-process dies after that voids the round: nothing was opened. See `pairwise_masks` for what that means for its masks.
+Who is in a round every client knows before it masks or encrypts for it, and never from the coordinator's word:
+
+    - A client stays out by bringing None instead of a vector; it says so itself, to everybody, before anything that
+      depends on its vector leaves it or anyone else.
+    - Where the caller gives ``length``, the round is everybody named in ``vectors``: public, and worked out by each
+      client's own process. Nobody can stay out, so nobody says anything, which saves a message from each client to each
+      other party. A client that fails voids the round.
+
+What is added is then complete by construction. A client whose process dies after that voids the round: nothing was
+opened. See `pairwise_masks` for what that means for its masks.
 
 Nothing here protects against what the sum itself says: noise goes into the vectors (`privacy.release`).
 """
@@ -17,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from veilflow.components.devices.events import receipt
+from veilflow.components.devices.events import receipt, sizes
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.errors import ComponentError
 from veilflow.components.privacy.secagg.integers import present, require_room, weighted
@@ -32,6 +39,9 @@ class Backend(Protocol):
 
     def facts(self) -> dict[str, Any]:
         """What this process did, in public figures."""
+
+    def sizes(self, length: int) -> dict[str, int]:
+        """What the names in `declare.sends` stand for where vectors have ``length`` coordinates."""
 
 
 class SecureSum:
@@ -60,7 +70,11 @@ class SecureSum:
         self._backend = _backend(ctx, settings, self._clients, coordinator, bound)
 
     def sum(
-        self, vectors: Mapping[str, Any], weights: Mapping[str, int] | None = None, round: int | None = None
+        self,
+        vectors: Mapping[str, Any],
+        weights: Mapping[str, int] | None = None,
+        round: int | None = None,
+        length: int | None = None,
     ) -> Any:
         """``sum_i weight_i * vector_i``, exactly; with ``combine: median`` the sum that would be, were each vector the
         entry-wise median (all weights are equal then).
@@ -69,13 +83,15 @@ class SecureSum:
             vectors: client -> `PYUObject` there: int64 of shape ``(d,)``, or None to stay out.
             weights: client -> a public whole number of at least 1; None: all 1.
             round: its number, never used twice; None: the next.
+            length: of every vector; then all of ``vectors`` are in the round. None: the clients say who is.
 
         Returns:
             `PYUObject` at the coordinator: int64 of shape ``(d,)``.
 
         Raises:
             TooFewClients: fewer clients brought a vector than `SumSettings.needed`. Nothing was sent.
-            ComponentError: a vector that does not fit, at every party.
+            ComponentError: a vector that does not fit, at every party; where ``length`` is given, wherever the total
+                (or what depends on it) is published.
         """
         if self._settings.combine == MEDIAN and len({(weights or {}).get(party, 1) for party in vectors}) > 1:
             raise ComponentError("secure sum: a median counts heads; weights that differ mean nothing to it.")
@@ -83,15 +99,21 @@ class SecureSum:
         parts, lengths = {}, {}
         for party in self._named(vectors):
             weight = _whole(party, (weights or {}).get(party, 1))
-            parts[party], lengths[party] = run_on(party, weighted, vectors[party], weight, self._bound, returns=2)
-        found = publish(lengths)  # comes back sorted by name
-        self.present, length = present({party: found[party] for party in parts})
+            parts[party], lengths[party] = run_on(
+                party, weighted, vectors[party], weight, self._bound, length, returns=2
+            )
+        if length is None or self._settings.backend == SPU:  # a failure must not reach the middle of an SPU's program
+            found = publish(lengths)  # comes back sorted by name
+            self.present, length = present({party: found[party] for party in parts})
+        else:
+            self.present = tuple(parts)
         needed = self._settings.needed(self.present, self._coordinator)
         if len(self.present) < needed:
             raise TooFewClients(
                 f"secure sum: round {number} has {len(self.present)} client(s) and needs {needed}. Wait for more "
                 "clients or drop the round."
             )
+        sizes(self._ctx, **self._backend.sizes(length))
         total = self._backend.sum({party: parts[party] for party in self.present}, length, number)
         self.rounds += 1
         return total

@@ -85,8 +85,8 @@ def encode(value: Any) -> list[memoryview]:
         raise WireRefused(f"a {type(value).__name__} cannot be sent ({type(error).__name__}).") from None
     directory = _HEAD.pack(len(bodies)) + struct.pack(f"<{len(bodies)}Q", *(body.nbytes for body in bodies))
     parts, at = [memoryview(directory)], len(directory)
-    for body in bodies:
-        gap = -at % _ALIGN
+    for number, body in enumerate(bodies):
+        gap = -at % _ALIGN if number else 0  # arrays lie where vectors of numbers like to lie
         parts += [memoryview(bytes(gap)), body] if gap else [body]
         at += gap + body.nbytes
     return parts
@@ -114,8 +114,8 @@ def _bodies(payload: memoryview) -> list[memoryview]:
     if not 1 <= count <= _MAX_BUFFERS or at > total:
         raise WireRefused("a message's directory is cut off or malformed.")
     bodies = []
-    for size in struct.unpack_from(f"<{count}Q", payload, _HEAD.size):
-        at += -at % _ALIGN
+    for number, size in enumerate(struct.unpack_from(f"<{count}Q", payload, _HEAD.size)):
+        at += -at % _ALIGN if number else 0
         if size > total - at:
             raise WireRefused("a message is shorter than its directory says.")
         bodies.append(payload[at : at + size])

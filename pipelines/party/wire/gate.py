@@ -108,15 +108,17 @@ class Gate:
             return tag.what != RUNTIME
         sizes = self._sizes.get(tag.step, {})
         limit = sizes.get(line.times) if isinstance(line.times, str) else line.times
-        if isinstance(line.times, str) and limit is None and strict:
-            return False  # the step has not said how many there will be
+        longest = sizes.get(line.max_bytes) if isinstance(line.max_bytes, str) else line.max_bytes
+        shape = (seen.size,) if seen.kind == "bytes" else seen.shape
+        if strict and ((isinstance(line.times, str) and limit is None) or longest is None):
+            return False  # the step has not said how many there will be, or how long
         return (
             line.what == tag.what
             and line.kind == seen.kind
             and line.dtype in (None, seen.dtype)
-            and _shape_fits(line.shape, seen.shape, sizes, strict)
+            and _shape_fits(line.shape, shape, sizes, strict)
             and (seen.kind not in ("document", "bundle") or seen.items <= line.max_items)
-            and seen.size <= line.max_bytes
+            and (longest is None or seen.size <= longest)
             and (limit is None or passed < limit)
         )
 

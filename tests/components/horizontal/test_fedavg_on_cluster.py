@@ -201,8 +201,10 @@ def test_bad_input_stops_with_its_reason(case: str, veilflow_cluster: Any, tmp_p
 def pieces(ctx: Any, folder: str, rounds: int, slow: bool = False) -> tuple[Any, ...]:
     """A training on random rows, without a pipeline around it."""
     from veilflow.components.devices.pyu import run_on
+    from veilflow.components.horizontal.fedavg.codec import value_bound
     from veilflow.components.horizontal.fedavg.settings import LocalSettings, ModelSpec, Privacy, Settings
-    from veilflow.components.horizontal.fedavg_train.training import Cast, FedAvgTraining, value_bound
+    from veilflow.components.horizontal.fedavg_train.standing import Cast
+    from veilflow.components.horizontal.fedavg_train.training import FedAvgTraining
     from veilflow.components.privacy.secagg.secure_sum import SecureSum
     from veilflow.components.training.checkpoints import Checkpoints
 
@@ -218,7 +220,8 @@ def pieces(ctx: Any, folder: str, rounds: int, slow: bool = False) -> tuple[Any,
     cast = Cast(clients, "coordinator", "", data, None, dict.fromkeys(clients, 60), (3,))
 
     def make_sum(size: int) -> SecureSum:
-        return SecureSum(ctx, settings.secure_sum, clients, "coordinator", value_bound(settings, size, []))
+        del size
+        return SecureSum(ctx, settings.secure_sum, clients, "coordinator", value_bound(settings, len(clients)))
 
     training = FedAvgTraining(cast, ModelSpec("mlp", (4,)), settings, [], make_sum, None)
     training.distribute()

@@ -1,12 +1,18 @@
 """Who takes part, how updates become whole numbers, and what the budget says."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 
 from veilflow.components.errors import ComponentError
+from veilflow.components.horizontal.fedavg.bounds import after as bounds_after
+from veilflow.components.horizontal.fedavg.bounds import first as first_bounds
 from veilflow.components.horizontal.fedavg.budget import (
     Budget,
     BudgetExceeded,
@@ -17,9 +23,23 @@ from veilflow.components.horizontal.fedavg.budget import (
     terms,
 )
 from veilflow.components.horizontal.fedavg.client import encode
-from veilflow.components.horizontal.fedavg.codec import decode, kept, mask_of, release_of, shorten, whole_weights
+from veilflow.components.horizontal.fedavg.codec import (
+    Share,
+    code_of,
+    decode,
+    kept,
+    longest,
+    mask_of,
+    mean_norm,
+    packed,
+    packed_bytes,
+    shares_of,
+    shorten,
+    unpacked,
+    value_bound,
+)
 from veilflow.components.horizontal.fedavg.layout import flatten, is_local, layout_of, unflatten
-from veilflow.components.horizontal.fedavg.replica import advance, from_arrays, mask_at, replica, to_arrays
+from veilflow.components.horizontal.fedavg.replica import advance, code_at, from_arrays, mask_at, replica, to_arrays
 from veilflow.components.horizontal.fedavg.rounds import arrives, begins, chosen, staleness_weight
 from veilflow.components.horizontal.fedavg.settings import (
     Compress,
@@ -33,6 +53,13 @@ from veilflow.components.horizontal.fedavg.settings import (
     parse_slow,
 )
 
+BARE = Settings(3, privacy=Privacy("none"), guard=Guard(update_norm=5.0, bits=16))
+ALONE = {"a": Share()}
+
+
+def code(settings: Settings, size: int, clients: int = 1, noise: float = 0.0, number: int = 0, bound: float = 5.0):
+    return code_of(settings, size, clients, b"seed", number, noise, bound, np.zeros(size))
+
 
 def test_the_model_that_is_kept_may_be_a_running_mean_that_does_not_change_training():
     found = {}
@@ -40,7 +67,7 @@ def test_the_model_that_is_kept_may_be_a_running_mean_that_does_not_change_train
         settings = replace(BARE, server=Server(average=average))
         held, models = replica(np.zeros(3, np.float32), settings), []
         for number in range(3):
-            held, _ = advance(held, settings, b"s", number, 0.0, np.full(3, 1000 * (number + 1)), 1)
+            held = advance(held, settings, code(settings, 3), number, np.full(3, 1000 * (number + 1)), ALONE)
             models.append(held.params[0])
         found[average] = models
         wanted = models[-1] if not average else (models[2] + (models[1] + models[0]) / 2) / 2
@@ -48,31 +75,44 @@ def test_the_model_that_is_kept_may_be_a_running_mean_that_does_not_change_train
     assert found[0.0] == found[0.5]
 
 
-BARE = Settings(3, privacy=Privacy("none"), guard=Guard(update_norm=5.0, bits=16))
-
-
 def test_a_weighted_sum_decodes_to_the_weighted_mean():
     rng, size = np.random.default_rng(0), 50
     vectors = {name: shorten(rng.normal(size=size).astype(np.float32), 5.0)[0] for name in "abc"}
-    weights = whole_weights({"a": 0.2, "b": 0.5, "c": 0.3})
-    total = sum(weights[n] * encode(BARE, v, 0.0, None) for n, v in vectors.items())
-    wanted = sum(weights[n] * v for n, v in vectors.items()) / sum(weights.values())
-    release = release_of(BARE, size, 0.0)
-    assert np.abs(total).max() < 2**31
-    np.testing.assert_allclose(
-        decode(total, release, None, size, sum(weights.values())), wanted, atol=1.01 * release.grid.step
-    )
+    weights = {"a": 0.2, "b": 0.5, "c": 0.3}
+    how = code(BARE, size, 3)
+    shares = shares_of(weights, how.release, -1)
+    assert {name: share.factor for name, share in shares.items()} == {"a": 0.4, "b": 1.0, "c": 0.6}
+    total = np.sum([encode(BARE, how, v, shares[n]) for n, v in vectors.items()], axis=0)
+    wanted = sum(weights[n] * v for n, v in vectors.items())
+    np.testing.assert_allclose(decode(how, total, shares), wanted, atol=5 * how.release.grid.step)
+    assert mean_norm(how.release, total, shares) == pytest.approx(np.linalg.norm(wanted), rel=1e-3)
+
+
+@given(st.integers(4, 24), st.integers(2, 9), st.integers(1, 80), st.integers(0, 99))
+@examples(max_examples=50)
+def test_sums_travel_in_as_few_bits_as_they_need_and_come_back(bits, clients, length, seed):
+    most = value_bound(replace(BARE, guard=Guard(bits=bits)), clients)
+    assert (1 << (bits - 1)) - 1 <= most, "the bits asked for are there"
+    vectors = np.random.default_rng(seed).integers(-most, most, (clients, length), endpoint=True)
+    vectors[:, 0] = most
+    total = vectors.sum(axis=0)
+    raw = packed(total, most, clients)
+    assert len(raw) == packed_bytes(most, clients, length)
+    assert unpacked(raw, most, clients, length).tolist() == total.tolist()
+    assert packed_bytes(most, clients, 8) <= bits + math.ceil(math.log2(clients)), "and no more than the sum needs"
+    with pytest.raises(ComponentError, match=r"1 of .* entries"):
+        packed(total + np.eye(1, length, dtype=np.int64)[0], most, clients)
 
 
 def test_everybody_masks_the_same_coordinates_and_the_rest_stays_as_it_was():
     settings = replace(BARE, compress=Compress(0.1))
     update, size = np.full(200, 0.1, np.float32), 200
-    one = mask_of(settings, size, b"seed", 4, np.zeros(size))
-    np.testing.assert_array_equal(one, mask_of(settings, size, b"seed", 4, np.zeros(size)))
-    assert len(one) == kept(settings, size) == 20
-    found = decode(encode(settings, update, 0.0, one), release_of(settings, size, 0.0), one, size)
-    assert (found[np.setdiff1d(np.arange(size), one)] == 0).all()
-    np.testing.assert_allclose(found[one], 0.1, atol=1e-3)
+    how = code(settings, size, number=4)
+    np.testing.assert_array_equal(how.mask, code(settings, size, number=4).mask)
+    assert len(how.mask) == kept(settings, size) == 20
+    found = decode(how, encode(settings, how, update, Share()), ALONE)
+    assert (found[np.setdiff1d(np.arange(size), how.mask)] == 0).all()
+    np.testing.assert_allclose(found[how.mask], 0.1, atol=1e-3)
     moved = np.zeros(size)
     moved[7:12] = 9.0
     largest = mask_of(replace(settings, compress=Compress(0.1, "largest")), size, b"seed", 5, moved)
@@ -80,20 +120,84 @@ def test_everybody_masks_the_same_coordinates_and_the_rest_stays_as_it_was():
 
 
 def test_what_no_honest_client_can_send_is_refused():
-    release = release_of(BARE, 2, 0.0)
+    how = code(BARE, 2, 3)
     with pytest.raises(ComponentError, match="1 of 2 entries"):
-        decode(np.array([0, 3 * release.bound]), release, None, 2, 2)
+        decode(how, np.array([0, 3 * how.release.bound]), dict.fromkeys("ab", Share()))
+
+
+@pytest.mark.parametrize("bits", [4, 8, 16])
+@pytest.mark.parametrize("factor", [0.05, 0.4, 1.0])
+def test_an_honest_update_is_never_longer_than_what_a_judge_allows(bits, factor):
+    settings = replace(BARE, guard=Guard(bits=bits))
+    update = np.random.default_rng(bits).standard_t(2, 300)
+    for number in range(20):
+        how = code(settings, 300, 3, number=number)
+        found = decode(how, encode(settings, how, update * 1e3, Share(factor)), {"a": Share(factor)})
+        assert np.linalg.norm(found) <= longest(how.release, Share(factor)) * (1 + 1e-6)
+        assert np.linalg.norm(found) >= 4.0, "the update was longer than the bound of 5"
 
 
 def test_client_level_noise_has_the_rounds_deviation_and_record_level_adds_none_here():
     update = np.zeros(20_000, np.float32)
     noised = replace(BARE, privacy=Privacy("client"))
-    release = release_of(noised, len(update), 2.0)
-    found = decode(encode(noised, update, 2.0, None), release, None, len(update))
-    assert found.std() == pytest.approx(2.0 * release.sensitivity * release.grid.step, rel=0.05)
+    how = code(noised, len(update), noise=2.0)
+    found = decode(how, encode(noised, how, update, Share()), ALONE)
+    assert found.std() == pytest.approx(2.0 * how.release.sensitivity() * how.release.grid.step, rel=0.05)
     assert found.std() >= 2.0 * 5.0 * 0.95
     quiet = replace(BARE, privacy=Privacy("record"))
-    assert not encode(quiet, update, 2.0, None).any()
+    assert not encode(quiet, code(quiet, len(update), noise=2.0), update, Share()).any()
+
+
+def test_noise_is_divided_only_as_far_as_colluders_are_excluded():
+    noised = replace(BARE, privacy=Privacy("client"))
+    how = code(noised, 1000, 3, noise=2.0)
+    weights = {"a": 0.6, "b": 0.2, "c": 0.2}
+    everybody, nobody = (shares_of(weights, how.release, colluding) for colluding in (-1, 0))
+    assert {share.noise for share in everybody.values()} == {1.0}
+    (share,) = {share.noise for share in nobody.values()}
+    total = math.sqrt(sum(how.release.sigma(each.factor, each.noise) ** 2 for each in nobody.values()))
+    assert share < 1
+    assert total >= how.release.sigma() * (1 - 1e-9), "all noise together matches the largest weight"
+    assert total <= how.release.sigma() * 1.01
+    with pytest.raises(ComponentError, match="weight is 0"):
+        shares_of({"a": 1.0, "b": 0.0}, how.release, -1)
+
+
+def followed(settings: Settings, lengths: Callable[[int], float], rounds: int, clients: int = 3) -> list[float]:
+    """The bound of every round where all clients' updates have the length of the round, in directions of their own."""
+    bounds, found, rng = first_bounds(settings), [], np.random.default_rng(0)
+    for number in range(rounds):
+        found.append(bounds.update)
+        how = code(settings, 400, clients, number=number, bound=bounds.update)
+        updates = rng.normal(size=(clients, 400))
+        updates *= lengths(number) / np.linalg.norm(updates, axis=1, keepdims=True)
+        shares = dict.fromkeys(map(str, range(clients)), Share())
+        total = np.sum([encode(settings, how, update, Share()) for update in updates], axis=0)
+        bounds, _ = bounds_after(bounds, settings, how.release, total, shares)
+    return found
+
+
+@pytest.mark.parametrize("bits", [4, 6, 8, 16])
+def test_the_bound_follows_the_updates_down_and_up_again(bits):
+    settings = Settings(9, privacy=Privacy("none"), guard=Guard(update_norm=10.0, bits=bits))
+    found = followed(settings, lambda number: 0.01 if number < 12 else 1.0, 24)
+    assert found[0] == 10.0
+    assert 0.02 < found[11] < 0.05, "three times one update's length"
+    assert 2.0 < found[-1] < 5.0, "it grew again, though updates were cut off meanwhile"
+    assert max(followed(settings, lambda number: 50.0, 8)) <= 10.0, "never beyond guard/update_norm"
+
+
+def test_one_client_with_longer_updates_than_the_others_is_not_shut_out():
+    """Its updates are cut at a bound which the others set: no shorter than theirs are."""
+    settings = Settings(9, privacy=Privacy("none"), guard=Guard(update_norm=10.0))
+    assert min(followed(settings, lambda number: 0.1, 12)[4:]) > 0.2
+
+
+def test_the_bound_stays_where_the_sum_holds_noise_or_nothing_is_to_follow():
+    client = Settings(9, privacy=Privacy("client", noise=2.0), guard=Guard(update_norm=3.0))
+    assert set(followed(client, lambda number: 0.1, 3)) == {3.0}
+    fixed = Settings(9, privacy=Privacy("record"), guard=Guard(update_norm=3.0, follow=0.0))
+    assert set(followed(fixed, lambda number: 0.1, 3)) == {3.0}
 
 
 def test_replicas_apply_the_public_sum_alike_and_survive_a_checkpoint():
@@ -101,11 +205,11 @@ def test_replicas_apply_the_public_sum_alike_and_survive_a_checkpoint():
     settings = replace(BARE, compress=Compress(0.5), server=Server("fedadam", 0.1))
     held = [replica(start, settings), from_arrays(to_arrays(replica(start, settings)))]
     for number in range(3):
-        mask = mask_at(held[0], settings, b"s", number)
-        total = 7 * encode(settings, np.ones(30, np.float32) / 10, 0.0, mask)
-        both = [advance(each, settings, b"s", number, 0.0, total, 7) for each in held]
-        assert both[0][1] == pytest.approx(0.1 * np.sqrt(15), rel=0.01)
-        held = [both[0][0], from_arrays(to_arrays(both[1][0]))]
+        how = code_at(held[0], settings, 2, b"s", number, 0.0, 5.0)
+        np.testing.assert_array_equal(how.mask, mask_at(held[0], settings, b"s", number))
+        total = 2 * encode(settings, how, np.ones(30, np.float32) / 10, Share())
+        held = [advance(each, settings, how, number, total, dict.fromkeys("ab", Share())) for each in held]
+        held = [held[0], from_arrays(to_arrays(held[1]))]
     np.testing.assert_array_equal(held[0].params, held[1].params)
     np.testing.assert_array_equal(held[0].served, held[0].params)
     assert (held[0].params > start).mean() > 0.5
@@ -206,6 +310,8 @@ def test_an_epsilon_that_only_noise_could_meet_is_impossible():
     [
         (Settings(3, privacy=Privacy("record")), ModelSpec(norm="batch"), "batch mixes the rows"),
         (Settings(3, weighting=Weighting("contribution")), ModelSpec(), "give 'valid'"),
+        (Settings(3, guard=Guard(bits=3)), ModelSpec(), "give at least 4"),
+        (Settings(3, privacy=Privacy("record", colluding=0)), ModelSpec(), "divides the noise of unit client"),
         (Settings(3, weighting=Weighting(smallest=0.4)), ModelSpec(), "cannot sum to 1"),
         (Settings(3, slow=(("z", 2),)), ModelSpec(), "slow names z"),
         (Settings(3, slow=(("a", 9),)), ModelSpec(), "more than max_staleness 5"),

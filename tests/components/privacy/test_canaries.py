@@ -1,9 +1,11 @@
-"""T3: canaries on the real path of an update: protect -> weights -> pairwise masks -> sum. Four seeded bugs are caught.
+"""T3: canaries on the real path of an update: weight -> rotation -> rounding -> noise -> pairwise masks -> packed sum.
+Four seeded bugs are caught.
 
-The attacker is the strongest that the claim covers: it sees the opened sum, knows every other client's vector, and asks
-whether one client's update was there. ``mu_hat`` is how well it can tell, in units of the noise's deviation; a correct
-path has mu = 1 / multiplier. The gate is 1.15 mu: with 2 x 3000 rounds a correct path exceeds it once in 10**7 audits.
-A canary lies in each layer, and one in all of them, because noise that lacks in one layer shows only there.
+The attacker is the strongest that the claim covers: it sees the opened sum, knows the public rotation and every other
+client's vector, and asks whether one client's update was there. ``mu_hat`` is how well it can tell, in units of the
+noise's deviation; a correct path has mu = 1 / multiplier. The gate is 1.15 mu: with 2 x 3000 rounds a correct path
+exceeds it once in 10**7 audits. Canaries lie in each part of the rotated vector, and one in all of it, because noise
+that lacks in one part shows only there.
 """
 
 from collections.abc import Iterator
@@ -12,22 +14,22 @@ import numpy as np
 import pytest
 
 from veilflow.components.privacy import release as path
-from veilflow.components.privacy.secagg import integers
+from veilflow.components.privacy.rotate import Rotation
 from veilflow.components.privacy.secagg.pairwise_masks import agree, mask, new_key, open_sum, ring
 
 CLIENTS = ("bank_a", "bank_b", "bank_c")
 LAYERS = (slice(0, 24), slice(24, 40))
 SIZE, CLIP, MULTIPLIER, GATE = 40, 0.7, 1.0, 1.15
-WEIGHTS = {"bank_a": 3, "bank_b": 1, "bank_c": 2}
-RELEASE = path.fitting(CLIP, MULTIPLIER, SIZE, 18)
-BOUND = RELEASE.bound * max(WEIGHTS.values())
+FACTORS = {"bank_a": 1.0, "bank_b": 1 / 3, "bank_c": 2 / 3}
+RELEASE = path.fitting(CLIP, MULTIPLIER, SIZE, (1 << 17) - 1)
+BOUND, WIDTH = RELEASE.bound, ring(RELEASE.bound, len(CLIENTS))
 KEYS = {party: new_key() for party in CLIENTS}
 PUBLIC = {party: public for party, (_, public) in KEYS.items()}
 SECRETS = {party: agree(private, party, PUBLIC) for party, (private, _) in KEYS.items()}
 
 
 def canaries() -> Iterator[np.ndarray]:
-    """Unit vectors: over all coordinates, and within each layer."""
+    """Unit vectors of the rotated vector: over all coordinates, and within each part."""
     for where in (slice(0, SIZE), *LAYERS):
         direction = np.zeros(SIZE)
         direction[where] = 1.0
@@ -35,14 +37,18 @@ def canaries() -> Iterator[np.ndarray]:
 
 
 def residual(round: int, update: np.ndarray) -> np.ndarray:
-    """One round; what the attacker makes of the sum: bank_a's part, in grid steps."""
-    dtype, masked, others = ring(BOUND, len(CLIENTS)), {}, np.zeros(SIZE, np.int64)
+    """One round; what the attacker makes of the sum: bank_a's part, rotated, in grid steps.
+
+    Args:
+        update: rotated already: the attacker chooses where the canary lies after the rotation.
+    """
+    turn, masked, others = Rotation(b"public", round), {}, np.zeros(SIZE, np.int64)
     for party in CLIENTS:
-        own = update if party == "bank_a" else np.zeros(SIZE)
-        vector, _ = integers.weighted(path.protect(own, RELEASE), WEIGHTS[party], BOUND)
-        masked[party] = mask(vector, party, SECRETS[party], CLIENTS, round, dtype)
+        own = turn.invert(update) if party == "bank_a" else np.zeros(SIZE)
+        vector = path.protect(own, RELEASE, turn, factor=FACTORS[party])
+        masked[party] = mask(vector, party, SECRETS[party], CLIENTS, round, WIDTH)
         others += 0 if party == "bank_a" else vector
-    return open_sum(masked, CLIENTS, BOUND) - others
+    return open_sum(masked, CLIENTS, BOUND, WIDTH, SIZE) - others
 
 
 def mu_hat(rounds: int) -> float:
@@ -85,19 +91,25 @@ def no_clip(monkeypatch) -> None:
 
 
 def noise_after_weighting(monkeypatch) -> None:
-    """Noise calibrated to the clip, added to a vector that a weight has made longer."""
-    real_noise, real_weighted, last = path.discrete_gaussian, integers.weighted, []
+    """Noise calibrated to a client of a third of the weight that the vector was multiplied with."""
+    monkeypatch.setattr(path.Release, "sigma", lambda self, factor=1.0, share=1.0: MULTIPLIER * self.sensitivity(1 / 3))
 
-    def remember(size, sigma, words):
-        last.append(real_noise(size, sigma, words))
-        return last[-1]
 
-    def weighted(vector, weight, bound):
-        noise = last.pop()
-        return real_weighted((vector - noise) * weight + noise, 1, bound)
+def test_divided_noise_protects_every_client_against_as_many_others_as_agreed() -> None:
+    """With nobody colluding the attacker sees the sum alone, and all clients' noise counts."""
+    share = path.noise_share({party: RELEASE.sensitivity(f) for party, f in FACTORS.items()}, 0)
+    assert share < 0.85
 
-    monkeypatch.setattr(path, "discrete_gaussian", remember)
-    monkeypatch.setattr(integers, "weighted", weighted)
+    def total(round: int, update: np.ndarray) -> np.ndarray:
+        turn = Rotation(b"public", round)
+        vectors = {party: np.zeros(SIZE) for party in CLIENTS} | {"bank_a": turn.invert(update)}
+        return np.sum([path.protect(x, RELEASE, turn, None, FACTORS[p], share) for p, x in vectors.items()], axis=0)
+
+    direction = next(canaries())
+    there = np.stack([total(each, CLIP * direction) for each in range(2000)]) @ direction
+    away = np.stack([total(2000 + each, np.zeros(SIZE)) for each in range(2000)]) @ direction
+    measured = (there.mean() - away.mean()) / np.sqrt((there.var() + away.var()) / 2)
+    assert 0.85 / MULTIPLIER < measured <= GATE / MULTIPLIER
 
 
 @pytest.mark.parametrize("bug", [noise_divided_by_n, a_layer_without_noise, no_clip, noise_after_weighting])
@@ -110,4 +122,4 @@ def test_a_missing_clip_alone_is_made_good_by_the_integers_norm_check(monkeypatc
     monkeypatch.setattr(path, "clipped", lambda update, bound: update)
     direction = next(canaries())
     units = path.quantise(3 * CLIP * direction, RELEASE.grid, CLIP)
-    assert np.linalg.norm(units) <= RELEASE.sensitivity
+    assert np.linalg.norm(units) <= RELEASE.sensitivity()

@@ -10,7 +10,14 @@ import numpy as np
 from veilflow.components.devices.pyu import publish, run_on, send_to
 from veilflow.components.privacy.packing import Slots, pack, unpack
 from veilflow.components.privacy.secagg import packed_he
-from veilflow.components.privacy.secagg.declare import BLINDED, CIPHERTEXTS, OPENED_BLINDED, PUBLIC_KEY
+from veilflow.components.privacy.secagg.declare import (
+    BLINDED,
+    CIPHERTEXT_BYTES,
+    CIPHERTEXTS,
+    OPENED_BLINDED,
+    OPENED_BYTES,
+    PUBLIC_KEY,
+)
 from veilflow.components.privacy.secagg.settings import SumSettings
 
 
@@ -51,6 +58,14 @@ class PackedHeBackend:
             "slot_bits": self._slots.width,
             "keeper": self._keeper,
             "encrypted_here": self._encrypted,
+        }
+
+    def sizes(self, length: int) -> dict[str, int]:
+        """Bytes of a vector's ciphertexts, at most, and of an opened one."""
+        count = self._slots.plaintexts(length)
+        return {
+            CIPHERTEXT_BYTES: packed_he.ciphertext_bytes(count, self._bits),
+            OPENED_BYTES: packed_he.opened_bytes(count, self._bits),
         }
 
     def _encrypt(self, party: str, part: Any) -> Any:

@@ -25,8 +25,8 @@ def _message(raw: bytes, *buffers: bytes) -> memoryview:
     """``raw`` as a peer would send it, around the encoder."""
     bodies = [raw, *buffers]
     payload = bytearray(struct.pack(f"<I{len(bodies)}Q", len(bodies), *map(len, bodies)))
-    for body in bodies:
-        payload += bytes(-len(payload) % 64) + body
+    for number, body in enumerate(bodies):
+        payload += bytes(-len(payload) % 64 if number else 0) + body
     return memoryview(payload)
 
 
