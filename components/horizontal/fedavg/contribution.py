@@ -94,17 +94,33 @@ def coalition_value(updates: Mapping[str, np.ndarray], start: np.ndarray, loss: 
 
 
 def share_among_copies(
-    scores: Mapping[str, float], updates: Mapping[str, np.ndarray], cosine: float = 0.999
+    scores: Mapping[str, float],
+    updates: Mapping[str, np.ndarray],
+    cosine: float = 0.999,
+    rounding: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
     """Scores, with each group of near-equal updates paid as one client: its mean score, split among the group.
 
-    Two clients that train on their own rows do not agree to one in a thousand; one that copies another does.
+    Two clients that train on their own rows do not agree to one in a thousand; one that copies another does, but for
+    the rounding of each.
+
+    Args:
+        rounding: per client the mean square of the L2 error that rounding leaves in its update.
     """
     found, seen = {}, set()
+    error = rounding or dict.fromkeys(scores, 0.0)
+
+    def alike(one: str, other: str) -> bool:
+        if _cosine(updates[one], updates[other]) >= cosine:
+            return True
+        # Twice the mean: a sum over many coordinates does not reach that by chance.
+        apart = float(np.sum((updates[one].astype(np.float64) - updates[other]) ** 2))
+        return apart <= 2 * (error[one] + error[other])
+
     for client in scores:
         if client in seen:
             continue
-        group = [other for other in scores if other not in seen and _cosine(updates[client], updates[other]) >= cosine]
+        group = [other for other in scores if other not in seen and alike(client, other)]
         group = group or [client]
         seen.update(group)
         for member in group:

@@ -64,11 +64,12 @@ def examine(
     """
     settings: Settings = judge.settings
     guard = settings.guard
-    updates, bounds = {}, {}
+    updates, bounds, rounding = {}, {}, {}
     for (name, share), each in zip(shares.items(), encoded, strict=True):
         updates[name] = decode(code, each, {name: share})
         # A small weight makes a shorter vector, so rounding may lengthen the update behind it by more.
         bounds[name] = longest(code.release, share)
+        rounding[name] = code.release.size * (code.release.grid.step / share.factor) ** 2 / 4
     wanted = reference_update(judge, vector) if guard.least_cosine > -1 else None
     wrong = robust.faults(updates, bounds, guard.least_cosine, wanted)
     usable = {name: update for name, update in updates.items() if name not in wrong}
@@ -80,13 +81,19 @@ def examine(
         return figures(judge, point)["valid_loss"]
 
     if settings.weighting.by == "contribution":
-        found["scores"] = score(settings, usable, vector, loss)
+        found["scores"] = score(settings, usable, vector, loss, rounding)
     if guard.veto:
         found["blame"] = robust.blame(usable, vector, loss)[0]
     return found
 
 
-def score(settings: Settings, updates: Mapping[str, np.ndarray], start: np.ndarray, loss: Any) -> dict[str, float]:
+def score(
+    settings: Settings,
+    updates: Mapping[str, np.ndarray],
+    start: np.ndarray,
+    loss: Any,
+    rounding: Mapping[str, float] | None = None,
+) -> dict[str, float]:
     """Scores by the chosen method; copies share one client's score."""
     clients, value = list(updates), contribution.coalition_value(updates, start, loss)
     method = settings.weighting.method
@@ -99,7 +106,7 @@ def score(settings: Settings, updates: Mapping[str, np.ndarray], start: np.ndarr
     else:
         rng = np.random.default_rng(secrets.randbits(128))
         found = contribution.monte_carlo(clients, value, _PERMUTATIONS, rng, 1e-4)
-    return contribution.share_among_copies(found, updates)
+    return contribution.share_among_copies(found, updates, rounding=rounding)
 
 
 def with_local_layers(judge: Client, own: Client) -> Client:

@@ -163,6 +163,10 @@ class Weighting:
         Raises:
             ComponentError: see the message.
         """
+        if self.by != "equal" and self.smallest <= 0:
+            raise ComponentError(
+                "weights/smallest is 0; give a little: a client that counts for nothing can never show it got better."
+            )
         if clients and not self.smallest * clients <= 1 <= self.largest * clients:
             raise ComponentError(
                 f"weights of {clients} clients between {self.smallest:g} and {self.largest:g} cannot sum to 1; "
@@ -281,15 +285,20 @@ class Settings:
             )
         if self.value_bits < LEAST_BITS:
             raise ComponentError(f"guard/bits is {self.guard.bits}; give at least {LEAST_BITS}, or 0 to leave it open.")
-        if self.privacy.colluding >= 0 and (self.privacy.unit != "client" or self.needs_individual):
-            raise ComponentError(
-                "privacy/colluding divides the noise of unit client among the clients; where there is no such noise, "
-                "or somebody sees each client's own update, leave it -1."
-            )
         if self.secure_sum.combine == MEDIAN and (self.weighting.by != "equal" or self.asynchronous):
             raise ComponentError(
                 "secure_sum/combine: median counts heads: it goes with weights/by: equal, and without slow and wait, "
                 "as late updates would count less."
+            )
+        if self.secure_sum.combine == MEDIAN and self.privacy.colluding >= 0:
+            raise ComponentError(
+                "privacy/colluding divides the noise among the clients; in a median (secure_sum/combine) parts of "
+                "noise do not add up: leave it -1."
+            )
+        if self.privacy.colluding >= 0 and (self.privacy.unit != "client" or self.needs_individual):
+            raise ComponentError(
+                "privacy/colluding divides the noise of unit client among the clients; where there is no such noise, "
+                "or somebody sees each client's own update, leave it -1."
             )
         unknown = [party for party, _ in self.slow if clients and party not in clients]
         if unknown:

@@ -11,6 +11,9 @@ from veilflow.components.horizontal.fedavg.settings import Weighting
 NONE_YET = 1e30
 """Stands for a loss before the first one."""
 
+NONE_YET = 1e30
+"""Stands for a loss where there is none."""
+
 
 @dataclass(frozen=True)
 class Cast:

@@ -39,30 +39,32 @@ class Federation:
     def __init__(self, ctx: Any, settings: Any, spec: Any, judge: str = "", shape: tuple[int, ...] = (WIDTH,)) -> None:
         from veilflow.components.devices.pyu import run_on
         from veilflow.components.horizontal.fedavg.budget import multipliers
-        from veilflow.components.horizontal.fedavg_train.training import Cast, FedAvgTraining, value_bound
+        from veilflow.components.horizontal.fedavg.codec import value_bound
+        from veilflow.components.horizontal.fedavg_train.standing import Cast
+        from veilflow.components.horizontal.fedavg_train.training import FedAvgTraining
         from veilflow.components.privacy.secagg.secure_sum import SecureSum
 
         rows = dict.fromkeys(CLIENTS, ROWS)
         data = {party: run_on(party, rows_of, seed, shape) for seed, party in enumerate(CLIENTS)}
         reference = run_on(judge, rows_of, 77, shape) if judge else None
         noises = multipliers(settings, rows)
-        self.summed: list[dict[str, int]] = []
+        self.summed: list[dict[str, float]] = []
+        """Per round each client's weight, over the largest one."""
 
         def make_sum(size: int) -> SecureSum:
-            bound = value_bound(settings, size, noises)
-            made = SecureSum(ctx, settings.secure_sum, CLIENTS, "coordinator", bound)
-            add = made.sum
-
-            def noted(vectors: Any, weights: Any = None, round: Any = None) -> Any:
-                self.summed.append(dict(weights or dict.fromkeys(vectors, 1)))
-                return add(vectors, weights, round)
-
-            made.sum = noted  # type: ignore[method-assign]
-            return made
+            bound = value_bound(settings, len(CLIENTS))
+            return SecureSum(ctx, settings.secure_sum, CLIENTS, "coordinator", bound)
 
         cast = Cast(CLIENTS, "coordinator", judge, data, reference, rows, shape)
         self.training = FedAvgTraining(cast, spec, settings, noises, make_sum, None)
         self.training.distribute()
+        add = self.training._aggregate
+
+        def noted(number: int, vectors: Any, shares: Any) -> float:
+            self.summed.append({party: share.factor for party, share in shares.items()})
+            return add(number, vectors, shares)
+
+        self.training._aggregate = noted  # type: ignore[method-assign]
         self.rounds = settings.rounds
 
     def run(self) -> list[dict[str, float]]:
@@ -506,7 +508,7 @@ def everybody_astray(ctx: Any) -> str:
     from veilflow.components.errors import ComponentError
     from veilflow.components.horizontal.fedavg.settings import LocalSettings, ModelSpec
 
-    wild = plain(3, local=LocalSettings(batch=30, rate=float("inf")))
+    wild = plain(2, local=LocalSettings(batch=30, rate=float("inf")))
     try:
         Federation(ctx, wild, ModelSpec("logistic", ())).run()
     except ComponentError as error:
