@@ -388,9 +388,9 @@ def misbehave(ctx: Any) -> bool:
         done, update, said = honest(client, vector, *rest)
         how = HOW.get(client.settings.rounds, "")
         if how == "copied":
-            shared = np.linspace(-0.01, 0.01, vector.size).astype(np.float32)
+            shared = np.linspace(-1.0, 1.0, vector.size).astype(np.float32)
             return done, shared, said
-        if ctx.self_party != "bank_c":
+        if ctx.self_party != "bank_c" or update is None:
             return done, update, said
         if how == "not finite":
             client = replace(client, data=(client.data[0] * np.float32("nan"), client.data[1]))
