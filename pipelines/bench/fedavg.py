@@ -70,10 +70,10 @@ def quality(folder: Path, repeats: int) -> list[Result]:
     plain = Settings(50, LocalSettings(epochs=2, batch=256, rate=0.3), Privacy("none"))
     alone = Settings(30, LocalSettings(batch=128, rate=0.2), Privacy("none"))
     guarded = Settings(
-        50,
-        LocalSettings(epochs=4, batch=4096, rate=4.0),
+        100,
+        LocalSettings(epochs=2, batch=1024, rate=1.5),
         Privacy("record", clip=3.0, epsilon=8.0, delta=1e-5),
-        server=Server(average=0.1),
+        server=Server(average=0.05),
     )
     noises = multipliers(guarded, sizes)
     cost = max(spent(guarded, sizes, noises, guarded.rounds).values())
@@ -84,6 +84,8 @@ def quality(folder: Path, repeats: int) -> list[Result]:
         (f"{_PLAIN}, a third of the coordinates", replace(plain, compress=third), banks, []),
         (f"record-level DP, epsilon {cost:.2f}", guarded, banks, noises),
         ("the same, a third of the coordinates", replace(guarded, compress=third), banks, noises),
+        ("the same, a quarter of the coordinates", replace(guarded, compress=Compress(0.25)), banks, noises),
+        ("the same, a tenth of the coordinates", replace(guarded, compress=Compress(0.1)), banks, noises),
     ]
     results: list[Result] = []
     central: dict[str, float] = {}
