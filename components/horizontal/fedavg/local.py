@@ -31,8 +31,8 @@ def round_function(spec: ModelSpec, settings: LocalSettings, guarded: bool, mask
             clipped, and noise is for them alone.
 
     The returned function takes ``index``, ``weight`` (steps x width) as in `batches`, and ``noise`` (steps x all
-    parameters, already scaled, zero where nothing moves; one column where there is none). FedProx pulls towards the parameters that came in. The
-    pull does not depend on data, so it is added after the noise.
+    parameters, already scaled, zero where nothing moves; one column where there is none). FedProx pulls towards the
+    parameters that came in. The pull does not depend on data, so it is added after the noise.
     """
     net, rule = network(spec), _optimiser(settings)
     clipped = clipped_sum(spec, net)
