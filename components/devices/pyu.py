@@ -120,8 +120,9 @@ def known(copies: Mapping[str, PYUObject], what: str = PUBLISHED) -> Any:
     """A public value that every party has a copy of already: read from the own copy, without a message.
 
     Args:
-        copies: one value at several parties, the *same* object sent to each of them: a failure in it is then raised at
-            all, as `publish` does. Where a party of the run has none, the first copy is published instead.
+        copies: one value at several parties, worked out by each from an object that was sent to all of them: a failure
+            in that object is then raised at all, as `publish` does. Where a party of the run has no copy, the first one
+            is published instead, so it must be fit for everybody.
 
     Raises:
         ComponentError, InternalError: where the value failed to be computed.

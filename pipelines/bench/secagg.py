@@ -1,8 +1,9 @@
 """How fast the clients' vectors are added, and with how many bytes: four backends, and HEU's own path.
 
 At parties   three banks and a coordinator as processes behind the egress check; every backend adds the same vectors.
-             values/s: coordinates of the sum per second of wall time, all rounds. Bytes: TCP, all parties, per
-             coordinate and client. Baseline: `plain`, the sum in the clear.
+             values/s: coordinates of the sum per second of wall time, all rounds; baseline: `plain`, the sum in the
+             clear. Bytes: TCP, all parties, per coordinate and client; baseline: plaintext updates as float32, 4 bytes
+             a value, which is what federated averaging sends without whole numbers.
 In memory    packed Paillier against HEU's unpacked encoding (one value per ciphertext), same key size, one process, no
              links: encrypt at three clients, add, decrypt. The unpacked path is measured on fewer values: its cost per
              value does not depend on their number.
@@ -25,11 +26,13 @@ BANKS = ["bank_a", "bank_b", "bank_c"]
 COORDINATOR = "coordinator"
 VALUES = 13_426
 """A small network's parameters."""
-VALUE_BITS = 16
-"""What `privacy.release.fitting` gives a value, noise included."""
+VALUE_BITS = 8
+"""Of a value, as updates have them by default."""
 UNPACKED_VALUES = 48
 _SIDE = "veilflow.pipelines.bench.secagg_party"
 _UNPACKED = "HEU unpacked"
+_DENSE = "dense float32"
+_TRAFFIC = "traffic, all parties"
 
 
 def run(rows: int | None = None, rounds: int = 10) -> list[Result]:
@@ -54,23 +57,26 @@ def run(rows: int | None = None, rounds: int = 10) -> list[Result]:
 
 def at_parties(call: Any, clients: list[str], coordinator: str, length: int, rounds: int) -> list[Result]:
     """Speed and traffic of every backend, `plain` first. ``call`` calls a function by name at every party."""
-    results: list[Result] = []
+    case = f"{length} values of {VALUE_BITS} bits, {len(clients)} clients"
+    bare = call(f"{_SIDE}:dense", clients, coordinator, length, rounds)
+    dense = sum(each["bytes"] for each in bare.values()) / (length * rounds * len(clients))
+    results = [Result(f"{_DENSE}, {case}", _TRAFFIC, "bytes/value", dense)]
     plain: dict[str, float] = {}
-    case = f"{length} values, {len(clients)} clients"
     for backend in sorted(BACKENDS, key=lambda name: name != PLAIN):
         found = call(f"{_SIDE}:sums", backend, clients, coordinator, length, rounds, VALUE_BITS)
         seconds = max(each["seconds"] for each in found.values())
         measured = {
             "throughput": ("values/s", length * rounds / seconds),
-            "traffic, all parties": (
+            _TRAFFIC: (
                 "bytes/value",
                 sum(each["bytes"] for each in found.values()) / (length * rounds * len(clients)),
             ),
             "round": ("ms", 1000 * seconds / rounds),
         }
         for metric, (unit, value) in measured.items():
-            ratio = value / plain.setdefault(metric, value)
-            results.append(Result(f"{backend}, {case}", metric, unit, value, PLAIN, ratio))
+            base = dense if metric == _TRAFFIC else plain.setdefault(metric, value)
+            baseline = _DENSE if metric == _TRAFFIC else PLAIN
+            results.append(Result(f"{backend}, {case}", metric, unit, value, baseline, value / base))
         setup = max(each["setup"] for each in found.values())
         results.append(Result(f"{backend}, {case}", "set-up, once per step", "s", setup))
     return results

@@ -56,8 +56,8 @@ def multipliers(settings: Settings, rows: Mapping[str, int]) -> list[float]:
         if first > MOST_NOISE:
             raise ComponentError(
                 f"privacy/epsilon {privacy.epsilon:g} for {settings.rounds} rounds needs noise of {first:.3g} times "
-                f"the sensitivity; nothing is learned from that. With {MOST_NOISE:g} times, {_possible(settings, rows)} "
-                "rounds are possible. Ask for fewer rounds or a larger epsilon."
+                f"the sensitivity; nothing is learned from that. With {MOST_NOISE:g} times, "
+                f"{_possible(settings, rows)} rounds are possible. Ask for fewer rounds or a larger epsilon."
             )
     return schedule(settings, first).multipliers(settings.rounds)
 
@@ -66,10 +66,11 @@ def _possible(settings: Settings, rows: Mapping[str, int]) -> int:
     """Rounds that the most noise allows all clients."""
     privacy, found = settings.privacy, []
     for rate, steps in {exposure(settings, count) for count in rows.values()}:
-        cost = [Charge(MOST_NOISE, rate, steps)]
-        found.append(
-            rounds_possible(lambda _, cost=cost: cost, privacy.epsilon, privacy.delta, "rdp", (), settings.rounds)
-        )
+
+        def costs(_: int, cost: Charge = Charge(MOST_NOISE, rate, steps)) -> list[Charge]:  # noqa: B008 - this round's
+            return [cost]
+
+        found.append(rounds_possible(costs, privacy.epsilon, privacy.delta, "rdp", (), settings.rounds))
     return min(found)
 
 

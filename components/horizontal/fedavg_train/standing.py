@@ -1,10 +1,12 @@
 """Who trains with whom, and what is public of a training besides its figures."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from veilflow.components.horizontal.fedavg import weights
 from veilflow.components.horizontal.fedavg.bounds import Bounds
+from veilflow.components.horizontal.fedavg.settings import Weighting
 
 NONE_YET = 1e30
 """Stands for a loss where there is none."""
@@ -50,6 +52,16 @@ class Standing:
     """(round, client, why)"""
     log: list[dict[str, float]] = field(default_factory=list)
     """Per scored round: the number, and each client's score and next weight."""
+
+    def reweigh(self, rule: Weighting, clients: Sequence[str], number: int, scores: Mapping[str, float]) -> None:
+        """Set the weights of the round after ``number`` from its scores."""
+        self.memory = weights.remembered(self.memory, scores, rule.memory)
+        scored = {party: self.memory.get(party, 0.0) for party in clients}
+        self.weights = weights.bounded(scored, rule.smallest, rule.largest)
+        row: dict[str, float] = {"round": float(number + 1)}
+        for party in clients:
+            row |= {f"score {party}": scores.get(party, 0.0), f"weight {party}": self.weights[party]}
+        self.log.append(row)
 
     def to_json(self) -> dict[str, Any]:
         return {**vars(self), "bounds": vars(self.bounds), "blamed": [list(each) for each in self.blamed]}

@@ -351,15 +351,21 @@ class FedAvgTraining:
             total = unpacked(raw, most, clients, length)[:size]
             return copies.advance(held, settings, code_at(held), number, total, added)
 
+        before, release = self.standing.bounds, self._release(number)
+
+        def moved(raw: bytes) -> tuple[float, float, float]:
+            now, norm = bounds.after(before, settings, release, unpacked(raw, most, clients, length), added)
+            return now.clip, now.update, norm
+
         total = run_on(centre, checked, self._sum.sum(vectors, round=number, length=length))
         sums = {party: total if party == centre else send_to(party, total, SUM) for party in self._cast.holders}
         for party, here in sums.items():
             self._copies[party] = run_on(party, advance, self._copies[party], here)
         for party in vectors:
             del self._pending[party]
-        found, standing = unpacked(known(sums), most, clients, length), self.standing
-        standing.bounds, norm = bounds.after(standing.bounds, settings, self._release(number), found, added)
-        return norm
+        clip, update, norm = known({party: run_on(party, moved, here) for party, here in sums.items()})
+        self.standing.bounds = Bounds(clip, update)
+        return float(norm)
 
     def _watch(self, number: int, opinion: dict[str, Any], before: tuple[dict[str, Any], Bounds]) -> dict[str, float]:
         """The reference rows' figures, the veto, and the weights of the next round."""
@@ -376,23 +382,13 @@ class FedAvgTraining:
                 figures = self._figures(judge)  # of the model that is kept
             standing.best_loss = min(standing.best_loss, figures["valid_loss"])
         if opinion["scores"]:
-            self._reweigh(number, opinion["scores"])
+            self.standing.reweigh(self._settings.weighting, self._cast.clients, number, opinion["scores"])
         return figures
 
     def _figures(self, judge: str, at: Mapping[str, Any] | None = None) -> dict[str, float]:
         served = run_on(judge, lambda held: held.served, (at or self._copies)[judge])
         found: dict[str, float] = publish(run_on(judge, judging.figures, self._seeing(), served))
         return found
-
-    def _reweigh(self, number: int, scores: Mapping[str, float]) -> None:
-        rule, standing = self._settings.weighting, self.standing
-        standing.memory = weights.remembered(standing.memory, scores, rule.memory)
-        scored = {party: standing.memory.get(party, 0.0) for party in self._cast.clients}
-        standing.weights = weights.bounded(scored, rule.smallest, rule.largest)
-        row: dict[str, float] = {"round": float(number + 1)}
-        for party in self._cast.clients:
-            row |= {f"score {party}": scores.get(party, 0.0), f"weight {party}": standing.weights[party]}
-        standing.log.append(row)
 
     def _start(self, spec: ModelSpec, party: str, data: Any) -> Any:
         settings, shape = self._settings, self._cast.shape

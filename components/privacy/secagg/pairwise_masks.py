@@ -5,11 +5,12 @@ Adversary    semi-honest, static; the coordinator may collude with up to n - 2 c
              authentic because every message of a run is signed (`pipelines.party.wire`).
 Reveals      to the coordinator: the sum, who took part, the vector's length. The sum alone can tell about a client
              (n = 2, or repeated rounds): noise goes in before it (`privacy.release`).
-Dropout      a round's roster is fixed by the clients' own word before they mask. Who is not in it costs nothing. If one
-             of the roster fails afterwards, `open_sum` refuses the rest, and the round is repeated among the others
-             under another round number. No mask of the lost client is ever opened, so a late or kept copy of its vector
-             stays as secret as before; no share of a key has to be handed to anybody.
-             A coordinator that lies opens nothing more: who is in a round each client says itself, to all the others.
+Dropout      a round's roster is fixed before anybody masks, and never by the coordinator. Who is not in it costs
+             nothing. If one of the roster fails afterwards, `open_sum` refuses the rest, and the round is repeated
+             among the others under another round number. No mask of the lost client is ever opened, so a late or kept
+             copy of its vector stays as secret as before; no share of a key has to be handed to anybody.
+             A coordinator that lies opens nothing more: who is in a round each client says itself, to all the others,
+             or all of them work it out from public settings (`SecureSum`).
 Not covered  malicious clients (a wrong vector changes the sum) and a round number used twice with different vectors,
              which would show their difference; `SecureSum` never does.
 Assumes      X25519, HKDF-SHA256, ChaCha20 as a PRF.

@@ -61,6 +61,27 @@ def test_a_value_sent_to_one_party_reaches_no_other(veilflow_cluster):
     assert {result["length"] for result in found.values()} == {len(SECRET)}
 
 
+def copies_at(ctx, parties):
+    """What each party knows of copies that lie at ``parties``, and how much it publishes for that."""
+    from veilflow.components.devices.pyu import known, run_on
+
+    def said():
+        return sum(each["objects"] for each in ctx._wire.transcript.totals(ctx.node) if each["what"] == "published")
+
+    before = said()
+    found = known({party: run_on(party, lambda: {"norm": 2.5, "at": ctx.self_party}) for party in parties})
+    return found["norm"], found["at"], said() - before
+
+
+def test_what_all_have_a_copy_of_is_read_without_a_message_and_published_where_one_lacks_it(veilflow_cluster):
+    parties = ["hospital", "insurer", "coordinator"]
+    for party, found in veilflow_cluster.call(copies_at, parties).items():
+        assert found == [2.5, party, 0]
+    for party, found in veilflow_cluster.call(copies_at, parties[1:]).items():
+        assert found[:2] == [2.5, "insurer"]
+        assert found[2] == (2 if party == "insurer" else 0)
+
+
 def guards(ctx):
     """What becomes of exceptions, and what the party's own log holds of them."""
     from veilflow.components.devices.pyu import guarded

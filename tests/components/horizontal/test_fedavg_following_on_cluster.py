@@ -1,6 +1,7 @@
 """At real parties: noise and bounds that follow the sums, error feedback, training of what travels."""
 
 import importlib.util
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,8 @@ def test_noise_and_bound_of_whole_updates_follow_and_end_with_the_budget(veilflo
     assert history["noise"][0] == 2.0
     assert all(2.0 <= each <= 6.0 for each in history["noise"])
     assert history["clip"][0] == 10.0
-    assert len(set(history["clip"])) == rounds, "the bound moves"
+    # Few clients' votes are mostly noise: the bound goes up or down, and may come back to where it was.
+    assert all(one != other for one, other in pairwise(history["clip"])), "the bound moves"
     for party in ("hospital", "insurer"):
         assert receipts["update_norm", party]["largest"] == pytest.approx(max(history["clip"]), rel=1e-6)
         assert receipts["update_norm", party]["smallest"] == pytest.approx(min(history["clip"]), rel=1e-6)
@@ -79,3 +81,48 @@ def test_what_travels_is_trained_and_the_server_remembers_the_rest(veilflow_clus
         assert receipts["common_mask", party]["keep"] == 0.5
         assert receipts["clip", party]["largest"] == pytest.approx(max(history["clip"]), rel=1e-6)
     assert history["clip"][0] == pytest.approx(0.5**0.5)
+
+
+WHOLE = """rounds: 3
+      privacy: {unit: client, noise: 4.0, epsilon: 20, colluding: 0}
+      guard: {update_norm: 2.0, bits: 14}"""
+
+FEW_BITS = """rounds: 4
+      compress: {keep: 0.6}
+      guard: {bits: 6}
+      privacy: {unit: record, noise: 1.0, epsilon: 50, delta: 0.0005}"""
+
+
+def test_noise_of_whole_updates_is_divided_where_nobody_colludes(veilflow_cluster: Any, tmp_path: Path) -> None:
+    receipts, budget, history = run_of(veilflow_cluster, tmp_path, WHOLE)
+    assert len(history["round"]) == 3
+    assert budget["noise multiplier"] == 4.0
+    for party in ("hospital", "insurer"):
+        assert receipts["noise", party]["colluding"] == 0
+        assert receipts["noise", party]["multiplier"] == 4.0
+        assert receipts["noise", party]["vectors"] == 3
+        assert receipts["update_norm", party]["bits"] == 14
+        assert receipts["secure_sum", party]["ring_bits"] == 15
+
+
+def test_a_round_of_few_bits_is_one_message_there_and_one_back(veilflow_cluster: Any, tmp_path: Path) -> None:
+    tables.write_tables(tmp_path)
+    run = veilflow_cluster.run(PIPELINE.format(folder=tmp_path, extra=FEW_BITS), tmp_path)
+    assert run.error is None, run.error
+    step = tables.node(run, "train")
+    sent = {
+        (each.what, each.sender, each.to): each for each in step.sent if each.what in ("masked vector", "public sum")
+    }
+    bank = ("hospital", "insurer")
+    wanted = {("masked vector", party, "coordinator") for party in bank}
+    assert set(sent) == wanted | {("public sum", "coordinator", party) for party in bank}
+    for each in sent.values():
+        assert each.objects == 4
+        # 3 of 5 coordinates of 7 bits: 3 bytes, and at most 40 of the codec
+        assert each.bytes <= 4 * (3 + 40)
+    for party in bank:
+        said = [each.objects for each in step.sent if (each.what, each.sender) == ("published", party)]
+        assert max(said) < 12, "nothing is published in a round"
+    receipts = {(each.protection, each.party): each.parameters for each in step.receipts}
+    assert receipts["secure_sum", "hospital"]["ring_bits"] == 7
+    assert receipts["update_norm", "hospital"]["saturated_here"] >= 0

@@ -20,10 +20,13 @@ def test_every_backend_is_measured_against_the_sum_in_the_clear(veilflow_cluster
     clients = ["hospital", "insurer"]
     results = secagg.at_parties(veilflow_cluster._simulation.call, clients, "coordinator", 3000, 2)
     named = {(each.case.split(",")[0], each.metric): each for each in results}
-    assert {backend for backend, _ in named} == {"plain", "masks", "packed_he", "spu"}
+    assert {backend for backend, _ in named} == {"dense float32", "plain", "masks", "packed_he", "spu"}
     for (_, metric), each in named.items():
         assert each.value > 0
-        assert (each.ratio is None) == (metric == "set-up, once per step")
+        assert (each.ratio is None) == (metric == "set-up, once per step" or each is named["dense float32", metric])
     assert named["plain", "throughput"].ratio == 1
-    assert named["plain", "traffic, all parties"].value > 8, "int64"
-    assert 4 < named["masks", "traffic, all parties"].value < named["plain", "traffic, all parties"].value
+    traffic = {backend: each.value for (backend, metric), each in named.items() if metric == "traffic, all parties"}
+    assert 4 < traffic["dense float32"] < 5
+    assert traffic["plain"] > 8, "int64"
+    assert 9 / 8 < traffic["masks"] < 2, "9 bits of 8-bit values of two clients"
+    assert traffic["packed_he"] < 6

@@ -78,6 +78,46 @@ def test_the_sum_is_exact_with_weights_and_without_a_client(
         assert written["parameters"]["rounds"] == 3
 
 
+def without_words(ctx: Any, backend: str) -> dict[str, Any]:
+    """Everybody is in the round, so nobody says so; then one client has nothing to bring."""
+    from veilflow.components.devices.pyu import known, publish, run_on, send_to
+    from veilflow.components.errors import ComponentError
+
+    def said() -> int:
+        return sum(line["objects"] for line in ctx._wire.transcript.totals(ctx.node) if line["what"] == "published")
+
+    length, before = 200, said()  # of the backends before this one
+    summer = secure(ctx, backend, "coordinator", 3, length)
+    vectors = {party: run_on(party, vector_of, party, 0, length) for party in PARTIES}
+    total = summer.sum(vectors, length=length)
+    expected = sum(vector_of(party, 0, length) for party in PARTIES)
+    equal = publish(run_on("coordinator", same, total, expected))
+    found: dict[str, Any] = {"equal": equal, "said": said() - before, "refused": []}
+    for fault in (None, vector_of("insurer", 1, length - 1)):
+        brought = {**vectors, "insurer": run_on("insurer", lambda it: it, fault)}
+        try:
+            result = run_on("coordinator", lambda total: int(total.size), summer.sum(brought, length=length))
+            away = {party: send_to(party, result, "published") for party in PARTIES if party != "coordinator"}
+            known({"coordinator": result, **away})
+        except ComponentError as error:
+            found["refused"].append([error.party, str(error)])
+    return found
+
+
+@pytest.mark.parametrize("backend", ["masks", "spu", "packed_he"])
+def test_where_all_are_in_the_round_nobody_says_so_and_a_failure_is_raised_by_all(
+    veilflow_cluster: Any, backend: str
+) -> None:
+    for party, found in veilflow_cluster.call(without_words, backend).items():
+        assert found["equal"]
+        told = 2 if party == "coordinator" else 0  # the test's own result
+        assert found["said"] >= told + 2 if backend == "spu" else found["said"] == told
+        assert found["refused"] == [
+            ["insurer", "secure sum: there is no vector, and nobody stays out of this round."],
+            ["insurer", "secure sum: the vector has 199 values, 200 were agreed."],
+        ]
+
+
 def refusals(ctx: Any) -> dict[str, str]:
     """What each attempt is refused with, at this party."""
     import numpy as np

@@ -68,6 +68,28 @@ def test_anything_else_is_not_taken(case):
         _gate(LINE, party="bob").admit_in(tag, "alice", value)
 
 
+def test_bytes_are_held_to_their_announced_number():
+    gate = _gate(Send("masked", kind="bytes", shape=("masked_bytes",)), sizes=[("masked_bytes", 5)])
+    tag = Tag("train", "masked")
+    gate.admit_out(tag, "bob", b"12345")
+    for wrong in (b"1234", b"123456", np.zeros(5, np.uint8)):
+        with pytest.raises(EgressRefused, match="was about to send"):
+            gate.admit_out(tag, "bob", wrong)
+    unsaid = _gate(Send("masked", kind="bytes", shape=("masked_bytes",)), sizes=[])
+    with pytest.raises(EgressRefused, match="was about to send"):
+        unsaid.admit_out(tag, "bob", b"12345")
+
+
+def test_a_longest_size_may_be_made_known_by_the_step():
+    line = Send("ciphertexts", kind="bytes", max_bytes="longest")
+    gate, tag = _gate(line, sizes=[("longest", 5)]), Tag("train", "ciphertexts")
+    gate.admit_out(tag, "bob", b"123")
+    with pytest.raises(EgressRefused, match="was about to send bytes of 6 bytes"):
+        gate.admit_out(tag, "bob", b"123456")
+    with pytest.raises(EgressRefused, match="was about to send"):
+        _gate(line, sizes=[]).admit_out(tag, "bob", b"123")
+
+
 def test_another_sender_is_not_taken_and_does_not_send():
     with pytest.raises(WireRefused, match="carol sent float32 array"):
         _gate(LINE, party="bob").admit_in(TAG, "carol", GOOD)
