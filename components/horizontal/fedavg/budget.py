@@ -13,7 +13,7 @@ from veilflow.components.errors import ComponentError
 from veilflow.components.horizontal.fedavg import votes
 from veilflow.components.horizontal.fedavg.batches import sampling_rate, steps_per_round
 from veilflow.components.horizontal.fedavg.settings import Settings
-from veilflow.components.privacy.accountant import Charge, epsilon, filter_order, multiplier_for
+from veilflow.components.privacy.accountant import Charge, epsilon, filter_order, multiplier_for, rounds_possible
 from veilflow.components.privacy.ledger import Budget, BudgetExceeded, BudgetTerms
 from veilflow.components.privacy.schedule import Schedule, round_up
 
@@ -56,9 +56,22 @@ def multipliers(settings: Settings, rows: Mapping[str, int]) -> list[float]:
         if first > MOST_NOISE:
             raise ComponentError(
                 f"privacy/epsilon {privacy.epsilon:g} for {settings.rounds} rounds needs noise of {first:.3g} times "
-                "the sensitivity; nothing is learned from that. Ask for fewer rounds or a larger epsilon."
+                f"the sensitivity; nothing is learned from that. With {MOST_NOISE:g} times, "
+                f"{_possible(settings, rows)} rounds are possible. Ask for fewer rounds or a larger epsilon."
             )
     return schedule(settings, first).multipliers(settings.rounds)
+
+
+def _possible(settings: Settings, rows: Mapping[str, int]) -> int:
+    """Rounds that the most noise allows all clients."""
+    privacy, found = settings.privacy, []
+    for rate, steps in {exposure(settings, count) for count in rows.values()}:
+
+        def costs(_: int, cost: Charge = Charge(MOST_NOISE, rate, steps)) -> list[Charge]:  # noqa: B008 - this round's
+            return [cost]
+
+        found.append(rounds_possible(costs, privacy.epsilon, privacy.delta, "rdp", (), settings.rounds))
+    return min(found)
 
 
 def schedule(settings: Settings, first: float = 0.0) -> Schedule:
@@ -89,6 +102,8 @@ def _least(settings: Settings, rate: float, steps: int) -> float:
     if rate >= 1:
         return multiplier_for(privacy.epsilon, privacy.delta, 1, rate, count)
     high = multiplier_for(privacy.epsilon, privacy.delta, 1, rate, count, "rdp")
+    if high > 1.5 * MOST_NOISE:
+        return high  # refused in any case: not worth a more exact figure, which takes long
     low = 0.8 * high
     at_low, at_high = cost(low), cost(high)
     for _ in range(4):
