@@ -9,10 +9,12 @@ import os
 import secrets
 import signal
 import threading
+import time
 from pathlib import Path
 
 _NAME = "VEILFLOW_BENCH_MARK"
 _EVERY_SECONDS = 0.1
+_END_SECONDS = 10.0
 _USER, _SYSTEM = 11, 12
 """Fields of /proc/PID/stat behind the command's name."""
 
@@ -44,9 +46,12 @@ class Marked:
     def __exit__(self, *_: object) -> None:
         self._done.set()
         self._thread.join()
-        for pid in self._alive():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        until = time.monotonic() + _END_SECONDS
+        while (left := self._alive()) and time.monotonic() < until:
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(_EVERY_SECONDS)
 
     def _watch(self) -> None:
         while not self._done.wait(_EVERY_SECONDS):
@@ -61,7 +66,8 @@ class Marked:
             with contextlib.suppress(OSError):
                 if self._is_marked(pid):
                     self._seconds[pid] = _seconds(pid)
-                    found.append(pid)
+                    if _fields(pid)[0] != "Z":
+                        found.append(pid)
         return found
 
     def _is_marked(self, pid: int) -> bool:

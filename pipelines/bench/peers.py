@@ -154,8 +154,9 @@ def timed(side: Side, command: Sequence[str], folder: Path, log: Path) -> tuple[
         PeersFailed: it failed or took too long.
     """
     environment = {**os.environ, **_THREADS, **({} if side.ours else _PEERS)}
-    if not side.ours:
-        environment.pop("PYTHONPATH", None)
+    # Without compiled modules a side spends its start-up on parsing; whoever uses it has them.
+    for name in ("PYTHONDONTWRITEBYTECODE", *(() if side.ours else ("PYTHONPATH",))):
+        environment.pop(name, None)
     with log.open("wb") as output, Marked() as marked:
         environment |= marked.environment
         started = time.monotonic()
