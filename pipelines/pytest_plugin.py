@@ -96,5 +96,7 @@ def veilflow_cluster(
     """One party cluster for the whole session."""
     from veilflow.pipelines.launch.simulation import Simulation
 
-    with Simulation(tmp_path_factory.mktemp("veilflow"), veilflow_parties, veilflow_devices) as simulation:
+    folder = tmp_path_factory.mktemp("veilflow")
+    # Tests are short: one that waits for minutes waits for ever, and should say who for.
+    with Simulation(folder, veilflow_parties, veilflow_devices, stall_minutes=5) as simulation:
         yield Cluster(simulation)

@@ -27,6 +27,7 @@ class Simulation:
         folder: where the parties keep what has no other place (logs).
         parties: who takes part.
         tls: encrypt every link, with certificates made for this simulation.
+        stall_minutes: how long a party waits for one message.
         devices: SPUs by name; by default one ABY3 SPU named ``spu`` where there are three parties.
     """
 
@@ -36,8 +37,9 @@ class Simulation:
         parties: Sequence[str],
         devices: Mapping[str, SpuDevice] | None = None,
         tls: bool = False,
+        stall_minutes: float = 60,
     ) -> None:
-        self._tls = tls
+        self._tls, self._stall = tls, stall_minutes
         self._folder = folder
         self._parties = list(parties)
         if devices is None:
@@ -117,6 +119,7 @@ class Simulation:
                     folder=(self._folder / party).resolve(),
                     data_root=None,
                     devices=self._devices,
+                    stall_minutes=self._stall,
                 )
                 for party in self._parties
             }
