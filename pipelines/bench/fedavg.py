@@ -74,10 +74,10 @@ def quality(folder: Path, repeats: int) -> list[Result]:
     plain = Settings(50, LocalSettings(epochs=2, batch=256, rate=0.3), Privacy("none"), guard=exact)
     alone = Settings(30, LocalSettings(batch=128, rate=0.2), Privacy("none"), guard=exact)
     guarded = Settings(
-        50,
-        LocalSettings(epochs=4, batch=4096, rate=4.0),
+        100,
+        LocalSettings(epochs=2, batch=1024, rate=1.5),
         Privacy("record", clip=3.0, epsilon=8.0, delta=1e-5),
-        server=Server(average=0.1),
+        server=Server(average=0.05),
     )
     noises = multipliers(guarded, sizes)
     cost = max(spent(guarded, sizes, noises, guarded.rounds).values())
@@ -88,6 +88,7 @@ def quality(folder: Path, repeats: int) -> list[Result]:
         (f"record-level DP, epsilon {cost:.2f}", guarded, banks, noises),
         (f"plain FedAvg, {_short()}", replace(plain, **short), banks, []),
         (f"record-level DP, epsilon {cost:.2f}, {_short()}", replace(guarded, **short), banks, noises),
+        ("the same, 8 bits, a tenth of the coordinates", replace(guarded, compress=Compress(0.1)), banks, noises),
     ]
     results: list[Result] = []
     central: dict[str, float] = {}
