@@ -88,7 +88,7 @@ def quality(folder: Path, repeats: int) -> list[Result]:
         (f"record-level DP, epsilon {cost:.2f}", guarded, banks, noises),
         (f"plain FedAvg, {_short()}", replace(plain, **short), banks, []),
         (f"record-level DP, epsilon {cost:.2f}, {_short()}", replace(guarded, **short), banks, noises),
-        ("protected, a tenth of the coordinates", replace(guarded, compress=Compress(0.1)), banks, noises),
+        ("the same, 8 bits, a tenth of the coordinates", replace(guarded, compress=Compress(0.1)), banks, noises),
     ]
     results: list[Result] = []
     central: dict[str, float] = {}
