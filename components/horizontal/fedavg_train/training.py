@@ -59,6 +59,7 @@ from veilflow.components.training.tally import Tally
 
 GLOBAL, SUM, SCORED = "global model", "public sum", "scored update"
 _ASTRAY = "an update that is not finite: left out of the round"
+_ZEROED = "an update that is not finite: counted as zeros"
 _WORSE = "the loss rose: round taken back"
 _UNSEEN = "unknown (no single update is seen)"
 
@@ -100,6 +101,8 @@ class FedAvgTraining:
         """Updates that this process noised as a whole."""
         self.saturated = 0
         """Values that this process cut off at the agreed bound."""
+        self.astray: list[int] = []
+        """Rounds in which the local training of this process was of no use."""
         self._clients = {party: self._start(spec, party, cast.data[party]) for party in cast.clients}
         self._judge = self._start(spec, cast.judge, cast.reference) if cast.judge else None
         self._centre = self._start(spec, cast.coordinator, None)
@@ -146,9 +149,9 @@ class FedAvgTraining:
         before, standing = (dict(self._copies), self.standing.bounds), self.standing
         bounded = {"clip": standing.bounds.clip} if self._settings.privacy.voting else {}
         self._charge(number)
-        arriving = self._sound(number, self._collect(number))
+        arriving, losses = self._sound(number, self._collect(number))
         shares = self._shares(number, arriving)
-        losses, vectors = self._facts(arriving), self._vectors(number, shares)
+        vectors = self._vectors(number, shares)
         opinion = self._examine(number, vectors, shares)
         for party in opinion["faults"]:
             del self._pending[party], vectors[party], shares[party]
@@ -175,27 +178,38 @@ class FedAvgTraining:
     def _least(self, present: Collection[str]) -> int:
         return self._settings.secure_sum.needed(tuple(present), self._cast.coordinator)
 
-    def _sound(self, number: int, arriving: list[str]) -> list[str]:
-        """Those of ``arriving`` who have an update; the others' training went astray, and they begin anew next round.
+    def _sound(self, number: int, arriving: list[str]) -> tuple[list[str], dict[str, float]]:
+        """Those of ``arriving`` whose training did not go astray, and what they say of their round: under DP nothing.
 
         Raises:
             ComponentError: too few are left.
         """
-        if not arriving or self._settings.privacy.unit == "client":
-            return arriving
-        astray = publish({p: run_on(p, lambda update: update is None, self._pending[p].update) for p in arriving})
-        sound = [party for party in arriving if not astray[party]]
-        for party in arriving:
-            if astray[party]:
-                del self._pending[party]
-                self.standing.blamed.append((number, party, _ASTRAY))
+        if self._settings.privacy.unit != "none":
+            return arriving, {}
+        if not arriving:
+            return [], {"train_loss": 0.0}
+        found = publish({party: self._pending[party].facts for party in arriving})
+        sound = [party for party in arriving if "loss" in found[party]]
+        astray = [party for party in arriving if party not in sound]
+        for party in astray:
+            del self._pending[party]
+            self.standing.blamed.append((number, party, _ASTRAY))
         if len(sound) < self._least(sound):
             raise ComponentError(
-                f"round {number + 1}: the training of {', '.join(p for p in arriving if astray[p])} went astray (its "
-                f"update is not finite), and {len(sound)} client(s) are left of {self._least(sound)} that a round "
-                "needs. Lower learning_rate, or scale the features (data/federated_stats)."
+                f"round {number + 1}: the training of {', '.join(astray)} went astray (its update is not finite), and "
+                f"{len(sound)} client(s) are left of {self._least(sound)} that a round needs. Lower learning_rate, or "
+                "scale the features (data/federated_stats)."
             )
-        return sound
+        total = sum(self._cast.rows[party] for party in sound)
+        return sound, {"train_loss": sum(self._cast.rows[p] * found[p]["loss"] for p in sound) / total}
+
+    def tell_astray(self) -> None:
+        """After the last round: which clients' training went astray under DP, in which rounds. Unit ``record`` only:
+        there it follows from noised gradients, while the noise of unit ``client`` does not cover it."""
+        if self._settings.privacy.unit != "record":
+            return
+        found = publish({party: run_on(party, lambda: list(self.astray)) for party in self._cast.clients})
+        self.standing.blamed += [(number, party, _ZEROED) for party, rounds in found.items() for number in rounds]
 
     def _taking(self) -> list[str]:
         clients, share = list(self._cast.clients), self._settings.participation
@@ -239,7 +253,9 @@ class FedAvgTraining:
         def train(client: Client, held: Replica, licence: Any) -> Any:
             del licence  # a budget that is used up stops the client here
             mask = copies.mask_at(held, settings, seed, number)
-            return learn(client, held.params, noise, self.tally, mask, clip)
+            done = learn(client, held.params, noise, self.tally, mask, clip)
+            self.astray += [number] if done[2].get("astray") else []
+            return done
 
         self._clients[party], update, facts = run_on(
             party, train, self._clients[party], self._copies[party], self._licences.get(party), returns=3
@@ -308,15 +324,6 @@ class FedAvgTraining:
             )
             for party, share in shares.items()
         }
-
-    def _facts(self, arriving: list[str]) -> dict[str, float]:
-        """What the clients say of their round: under DP nothing but what the noised update says."""
-        if self._settings.privacy.unit != "none":
-            return {}
-        found = publish({party: self._pending[party].facts for party in arriving})
-        total = sum(self._cast.rows[party] for party in found)
-        sums = sum(self._cast.rows[party] * each["loss"] for party, each in found.items())
-        return {"train_loss": sums / total if found else 0.0}
 
     def _examine(self, number: int, vectors: Mapping[str, Any], shares: Mapping[str, Share]) -> dict[str, Any]:
         """Faults count at once, scores from the next round on."""
