@@ -72,6 +72,13 @@ class FedAvgTrainClaims(Claims):
         if settings.privacy.unit == "none":
             what = "each client's training loss of every round"
             lines.append(Disclosure((ALL,), what, clients, "a mean over its rows", "metric"))
+        if settings.privacy.voting:
+            what = "the share of norms within the bound, of all clients together, and the bound of every round"
+            note = f"noise {settings.privacy.vote_noise:g} per count, charged"
+            lines.append(Disclosure((ALL,), what, clients, note, "metric"))
+        if settings.privacy.schedule == "adaptive" and settings.privacy.unit != "none":
+            what = "whether each client's budget lasts for the next round"
+            lines.append(Disclosure((ALL,), what, clients, "its ledger, not its rows", "metric"))
         if judge:
             note = "no noise is added to it"
             lines.append(Disclosure((ALL,), "the model's loss and AUC on the reference rows", judge, note, "metric"))

@@ -30,9 +30,9 @@ def round_function(spec: ModelSpec, settings: LocalSettings, guarded: bool, mask
         masked: only the parameters at the positions ``moving`` (of `layout_of`, sorted) are trained. They alone are
             clipped, and noise is for them alone.
 
-    The returned function takes ``index``, ``weight`` (steps x width) as in `batches`, and ``noise`` (steps x moving
-    parameters, already scaled; one column where there is none). FedProx pulls towards the parameters that came in. The
-    pull does not depend on data, so it is added after the noise.
+    The returned function takes ``index``, ``weight`` (steps x width) as in `batches`, and ``noise`` (steps x all
+    parameters, already scaled, zero where nothing moves; one column where there is none). FedProx pulls towards the
+    parameters that came in. The pull does not depend on data, so it is added after the noise.
     """
     net, rule = network(spec), _optimiser(settings)
     clipped = clipped_sum(spec, net)
@@ -55,9 +55,7 @@ def round_function(spec: ModelSpec, settings: LocalSettings, guarded: bool, mask
     ) -> tuple[dict[str, Array], dict[str, Array], Array, Array]:
         start = dict(params)
         layout = layout_of(start)
-        flags = jnp.zeros(layout.size).at[moving].set(1.0)
-        place = jnp.maximum(jnp.cumsum(flags).astype(jnp.int32) - 1, 0)
-        mask = unflatten(flags, layout) if masked else None
+        mask = unflatten(jnp.zeros(layout.size).at[moving].set(1.0), layout) if masked else None
 
         def step(carry: Any, batch: Any) -> tuple[Any, tuple[Array, Array, Array]]:
             params, stats, memory = carry
@@ -65,7 +63,7 @@ def round_function(spec: ModelSpec, settings: LocalSettings, guarded: bool, mask
             xb, yb, votes = x[rows], y[rows], jnp.zeros(())
             if guarded:
                 summed, loss, votes = clipped(params, xb, yb, w, bound, mask)
-                added = unflatten(draws[place] * flags if masked else draws, layout)
+                added = unflatten(draws, layout)
                 grads = {name: (summed[name] + added[name]) / expected for name in params}
             else:
                 (loss, stats), grads = jax.value_and_grad(mean_loss, has_aux=True)(params, stats, xb, yb, w)
@@ -110,6 +108,9 @@ def train_round(
     draws = np.zeros((len(batches.index), 1), np.float32) if noise is None else noise
     run = round_function(spec, settings, clip > 0, moving is not None)
     where = np.zeros(0, np.int32) if moving is None else moving.astype(np.int32)
+    if noise is not None and moving is not None:  # spread here: a step that gathers takes longer
+        draws = np.zeros((len(noise), layout_of(params).size), np.float32)
+        draws[:, moving] = noise
     after, changed, loss, votes = run(
         params, stats, *data, batches.index, batches.weight, batches.expected, np.float32(clip), draws, where
     )

@@ -43,6 +43,9 @@ def test_a_good_step_has_no_problems():
         (node(valid="centre", net__keep_local=["Dense_1"]), "must lie at one of the clients"),
         (node(categories=["city"]), "not of the form"),
         (node(secure_sum__minimum_clients=9), "minimum_clients is 9"),
+        (node(privacy__schedule="by_round"), "noise of round 1"),
+        (node(privacy__by_round=["x"]), "not of the form round:noise"),
+        (node(slow=["a:2"], compress__keep=0.5), "train: all with slow"),
         (node(privacy__schedule="increasing"), "goes between privacy/noise and privacy/noise_last"),
     ],
 )
@@ -62,6 +65,15 @@ def test_updates_are_shown_to_one_party_only_where_they_are_judged():
 def test_losses_on_private_rows_are_told_without_noise_only():
     assert "training loss" in told(node(privacy__unit="none"), "a")
     assert "training loss" not in told(node(privacy__unit="record"), "a")
+
+
+def test_what_follows_the_sums_is_disclosed():
+    assert "share of norms" not in told(node(), "a")
+    assert "share of norms within the bound" in told(node(privacy__adaptive_clip=0.5), "a")
+    follows = {"privacy__schedule": "adaptive", "privacy__noise": 1.0, "privacy__noise_last": 2.0}
+    assert "budget lasts" in told(node(**follows), "centre")
+    moving = {each.name: each.parameters for each in TRAIN.protections(node(privacy__adaptive_clip=0.5))}
+    assert moving["clip"] == {}, "the receipt tells the bounds used"
 
 
 def test_every_protection_that_is_on_must_have_its_receipt():

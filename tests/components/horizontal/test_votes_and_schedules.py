@@ -93,7 +93,8 @@ def learner(settings, seed=0):
 
 
 def test_a_records_votes_are_counted_in_every_step_with_noise_of_the_agreed_deviation():
-    settings = replace(RECORD, local=LocalSettings(epochs=4, batch=100))
+    loud = replace(RECORD.privacy, vote_noise=60.0)
+    settings = replace(RECORD, local=LocalSettings(epochs=4, batch=100), privacy=loud)
     client, tally = learner(settings), Tally()
     shares = []
     for clip in (1e-6, 1e6):
@@ -101,11 +102,11 @@ def test_a_records_votes_are_counted_in_every_step_with_noise_of_the_agreed_devi
         assert all(update.shape == (7,) for update in found), "six parameters and a vote"
         shares.append([float(update[-1]) for update in found])
     no, yes = np.array(shares)
-    assert np.mean(no) == pytest.approx(-1.0, abs=0.05)
-    assert np.mean(yes) == pytest.approx(1.0, abs=0.05)
+    assert np.mean(no) == pytest.approx(-1.0, abs=0.15)
+    assert np.mean(yes) == pytest.approx(1.0, abs=0.15)
     # 16 steps of about 100 rows: noise of the counts, and of the rows that the coins take.
-    wanted = np.hypot(6.0 * 4, np.sqrt(1600 * 0.75)) / 1600
-    assert np.std(np.append(no + 1, yes - 1)) == pytest.approx(wanted, rel=0.35)
+    wanted = np.hypot(60.0 * 4, np.sqrt(1600 * 0.75)) / 1600
+    assert np.std(np.append(no + 1, yes - 1)) == pytest.approx(wanted, rel=0.4)
 
 
 def test_the_bound_of_updates_follows_the_votes_alike_at_everybody_and_survives_a_checkpoint():
