@@ -69,8 +69,8 @@ def learn(
 ) -> tuple[Client, np.ndarray | None, dict[str, Any]]:
     """One round: the client after it, its update (which stays here), and what may be said of it.
 
-    A training that went astray (entries that are not finite) leaves the client as it was, and no update. With
-    ``privacy.unit`` ``client`` the update is zero instead: that somebody stays out is not covered by the noise.
+    A training that went astray (entries that are not finite) leaves the client as it was. Without privacy there is then
+    no update; with it the update is zeros and goes the way of every other, as nobody says who is in a round.
 
     Args:
         vector: the global model.
@@ -98,10 +98,10 @@ def learn(
         moving,
     )
     done = replace(client, params=params, stats=stats)
-    update = common(done) - vector
+    update, astray = common(done) - vector, False
     if not np.isfinite(update).all():
-        done, update = client, np.zeros_like(vector)
-        if settings.privacy.unit != "client":
+        done, update, astray = client, np.zeros_like(vector), True
+        if settings.privacy.unit == "none":
             return done, None, {}
     if not settings.privacy.voting:
         update, _ = shorten(update, settings.guard.update_norm)
@@ -114,7 +114,7 @@ def learn(
         update, longer = shorten(update, bound)
         update = np.append(update, np.float32(-1 if longer else 1))
     # A mean loss over private rows is not covered by any noise.
-    return done, update, {} if settings.privacy.unit != "none" else {"loss": loss}
+    return done, update, {"astray": astray} if settings.privacy.unit != "none" else {"loss": loss}
 
 
 def encode(settings: Settings, code: Code, update: np.ndarray, share: Share) -> np.ndarray:

@@ -71,7 +71,7 @@ def examine(
         bounds[name] = longest(code.release, share)
         rounding[name] = code.release.size * (code.release.grid.step / share.factor) ** 2 / 4
     wanted = reference_update(judge, vector) if guard.least_cosine > -1 else None
-    wrong = robust.faults(updates, bounds, guard.least_cosine, wanted)
+    wrong = robust.faults(updates, bounds, guard.least_cosine, wanted, rounding)
     usable = {name: update for name, update in updates.items() if name not in wrong}
     found: dict[str, Any] = {"faults": wrong, "scores": {}, "blame": ""}
     if len(usable) < 2:

@@ -9,12 +9,16 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+_SHOWS = 16.0
+"""An update shows on the grid from so many times the mean square of rounding's error on."""
+
 
 def faults(
     updates: Mapping[str, np.ndarray],
     bounds: Mapping[str, float],
     least_cosine: float,
     reference: np.ndarray | None = None,
+    rounding: Mapping[str, float] | None = None,
 ) -> dict[str, str]:
     """Clients whose update is not to be trusted, and why, in words without values.
 
@@ -23,6 +27,8 @@ def faults(
         least_cosine: against ``reference``; -1 asks nothing.
         reference: the update that the reference rows would make (Cao et al. 2021, FLTrust, arxiv.org/abs/2012.13995).
             None: the sum of the others' directions, where one liar among three blackens the other two.
+        rounding: per client the mean square of the L2 error of rounding. On a grid so coarse that the others hardly
+            show, an honest short update is rounded to zeros: nobody is blamed for them.
     """
     found = {}
     for client, update in updates.items():
@@ -32,7 +38,9 @@ def faults(
         elif norm > bounds[client] * (1 + 1e-6):
             found[client] = "longer than the bound"
         elif norm == 0.0:
-            found[client] = "all zeros"
+            others = [float(np.linalg.norm(each)) for name, each in updates.items() if name != client]
+            if not rounding or float(np.median(others or [0.0])) ** 2 > _SHOWS * rounding[client]:
+                found[client] = "all zeros"
         elif least_cosine > -1:
             if reference is None and cosine_to_others(updates, client) < least_cosine:
                 found[client] = "against the direction of the others"

@@ -47,13 +47,15 @@ from veilflow.components.horizontal.fedavg.replica import Replica
 from veilflow.components.horizontal.fedavg.settings import ModelSpec, Settings
 from veilflow.components.horizontal.fedavg_train.spending import Spending
 from veilflow.components.horizontal.fedavg_train.standing import NONE_YET, Cast, Standing
-from veilflow.components.horizontal.fedavg_train.workforce import ASTRAY, Lesson, Workforce
+from veilflow.components.horizontal.fedavg_train.workforce import Lesson, Workforce
 from veilflow.components.privacy.release import Release, at_bound, fitting
 from veilflow.components.privacy.secagg.secure_sum import SecureSum
 from veilflow.components.training.batches import order_token
 from veilflow.components.training.tally import Tally
 
 GLOBAL, SUM, SCORED = "global model", "public sum", "scored update"
+_ASTRAY = "an update that is not finite: left out of the round"
+_ZEROED = "an update that is not finite: counted as zeros"
 _WORSE = "the loss rose: round taken back"
 _UNSEEN = "unknown (no single update is seen)"
 
@@ -84,6 +86,8 @@ class FedAvgTraining:
         """Updates that this process noised as a whole."""
         self.saturated = 0
         """Values that this process cut off at the agreed bound."""
+        self.astray: list[int] = []
+        """Rounds in which the local training of this process was of no use."""
         clients = {party: self._start(spec, party, cast.data[party]) for party in cast.clients}
         self._workforce = Workforce(cast, settings, clients)
         self._judge = self._start(spec, cast.judge, cast.reference) if cast.judge else None
@@ -137,9 +141,9 @@ class FedAvgTraining:
         bounded = {"clip": standing.bounds.clip} if self._settings.privacy.voting else {}
         spending.charge(number, standing)
         workforce.begin(number, self._lesson(number), lambda party: (self._copies[party], spending.licence(party)))
-        arriving = self._sound(number, workforce.arrived(number))
+        arriving, losses = self._sound(number, workforce.arrived(number))
         shares = self._shares(number, arriving)
-        losses, vectors = self._facts(arriving), self._vectors(number, shares)
+        vectors = self._vectors(number, shares)
         opinion = self._examine(number, vectors, shares)
         workforce.drop(opinion["faults"])
         for party in opinion["faults"]:
@@ -152,23 +156,38 @@ class FedAvgTraining:
         figures = {"clients": float(len(vectors)), **losses, "update_norm": norm, **noised, **bounded}
         return {**figures, **self._watch(number, opinion, before)}
 
-    def _sound(self, number: int, arriving: list[str]) -> list[str]:
-        """Those of ``arriving`` who have an update; the others are named.
+    def _sound(self, number: int, arriving: list[str]) -> tuple[list[str], dict[str, float]]:
+        """Those of ``arriving`` whose training did not go astray, and what they say of their round: under DP nothing.
 
         Raises:
             ComponentError: too few are left.
         """
-        sound = self._workforce.sound(arriving)
+        if self._settings.privacy.unit != "none":
+            return arriving, {}
+        if not arriving:
+            return [], {"train_loss": 0.0}
+        found = publish({party: self._workforce.facts(party) for party in arriving})
+        sound = [party for party in arriving if "loss" in found[party]]
         astray = [party for party in arriving if party not in sound]
-        self.standing.blamed += [(number, party, ASTRAY) for party in astray]
+        self._workforce.drop(astray)
+        self.standing.blamed += [(number, party, _ASTRAY) for party in astray]
         needed = self._workforce.least(sound)
-        if astray and len(sound) < needed:
+        if len(sound) < needed:
             raise ComponentError(
                 f"round {number + 1}: the training of {', '.join(astray)} went astray (its update is not finite), and "
                 f"{len(sound)} client(s) are left of {needed} that a round needs. Lower learning_rate, or scale the "
                 "features (data/federated_stats)."
             )
-        return sound
+        total = sum(self._cast.rows[party] for party in sound)
+        return sound, {"train_loss": sum(self._cast.rows[p] * found[p]["loss"] for p in sound) / total}
+
+    def tell_astray(self) -> None:
+        """After the last round: which clients' training went astray under DP, in which rounds. Unit ``record`` only:
+        there it follows from noised gradients, while the noise of unit ``client`` does not cover it."""
+        if self._settings.privacy.unit != "record":
+            return
+        found = publish({party: run_on(party, lambda: list(self.astray)) for party in self._cast.clients})
+        self.standing.blamed += [(number, party, _ZEROED) for party, rounds in found.items() for number in rounds]
 
     def _noise(self, number: int) -> float:
         return self._spending.noise(number, self.standing)
@@ -181,7 +200,9 @@ class FedAvgTraining:
         def train(client: Client, held: Replica, licence: Any) -> Any:
             del licence  # a budget that is used up stops the client here
             mask = copies.mask_at(held, settings, seed, number)
-            return learn(client, held.params, noise, self.tally, mask, clip)
+            done = learn(client, held.params, noise, self.tally, mask, clip)
+            self.astray += [number] if done[2].get("astray") else []
+            return done
 
         return train
 
@@ -223,15 +244,6 @@ class FedAvgTraining:
             )
             for party, share in shares.items()
         }
-
-    def _facts(self, arriving: list[str]) -> dict[str, float]:
-        """What the clients say of their round: under DP nothing but what the noised update says."""
-        if self._settings.privacy.unit != "none":
-            return {}
-        found = publish({party: self._workforce.facts(party) for party in arriving})
-        total = sum(self._cast.rows[party] for party in found)
-        sums = sum(self._cast.rows[party] * each["loss"] for party, each in found.items())
-        return {"train_loss": sums / total if found else 0.0}
 
     def _examine(self, number: int, vectors: Mapping[str, Any], shares: Mapping[str, Share]) -> dict[str, Any]:
         """Faults count at once, scores from the next round on."""

@@ -1,5 +1,5 @@
-"""The clients' local trainings: who begins one, whose update is there, and who went astray. Updates stay where they are
-made; the same calls are made at every party.
+"""The clients' local trainings: who begins one, and whose update is there. Updates stay where they are made; the same
+calls are made at every party.
 
 A round need not wait for everybody. `Settings.slow` names clients that bring an update every so many rounds;
 `Settings.wait` lets a round wait so many seconds and then go on without whoever has not finished. What comes later
@@ -23,7 +23,6 @@ from veilflow.components.training.batches import order_token
 Lesson = Callable[..., tuple[Any, Any, Any]]
 """(client, *what it needs there) -> the client after local training, its update, what may be said of it"""
 
-ASTRAY = "an update that is not finite: left out of the round"
 _PATIENCE_SECONDS = 3600.0
 """For a round that has fewer updates than a sum needs."""
 
@@ -73,16 +72,6 @@ class Workforce:
         due = [p for p in self._cast.clients if p in self._pending and self._due(p, number)]
         ready = self._finished(due) if self._settings.wait else due
         return ready if len(ready) >= self.least(ready) else []
-
-    def sound(self, arrived: list[str]) -> list[str]:
-        """Those who have an update. The others' training went astray; they begin anew in the next round."""
-        if not arrived or self._settings.privacy.unit == "client":
-            return arrived
-        astray = publish({p: run_on(p, lambda update: update is None, self._pending[p].update) for p in arrived})
-        for party in arrived:
-            if astray[party]:
-                del self._pending[party]
-        return [party for party in arrived if not astray[party]]
 
     def least(self, present: Collection[str]) -> int:
         """How many updates a sum needs."""

@@ -150,3 +150,28 @@ def test_the_culprit_of_a_bad_round_is_found_by_leaving_it_out():
     goal = np.ones(2)
     found = updates(a=[1, 0.9], b=[0.9, 1], bad=[-9, -9])
     assert blame(found, np.zeros(2), quadratic(goal))[0] == "bad"
+
+
+def test_zeros_on_a_grid_too_coarse_to_show_anybody_are_nobodys_fault():
+    found = updates(a=[0.1, 0], b=[0, 0.1], zero=[0, 0])
+    bounds = dict.fromkeys(found, 10.0)
+    assert faults(found, bounds, -1.0, None, dict.fromkeys(found, 0.01)) == {}
+    assert faults(found, bounds, -1.0, None, dict.fromkeys(found, 0.0001)) == {"zero": "all zeros"}
+
+
+def test_copies_are_known_by_what_rounding_leaves_of_them():
+    rng = np.random.default_rng(5)
+    one, step = rng.normal(size=400), 1.0  # the grid is as coarse as the update
+    rounded = {name: np.floor(one + rng.random(400)) for name in ("a", "copy")}
+    rounded["honest"] = np.floor(rng.normal(size=400) + rng.random(400))
+    scores = share_among_copies(
+        dict.fromkeys(rounded, 1.0), rounded, rounding=dict.fromkeys(rounded, 400 * step**2 / 4)
+    )
+    assert scores == {"a": 0.5, "copy": 0.5, "honest": 1.0}
+
+
+def test_one_liar_among_three_blackens_nobody_where_a_reference_is_known():
+    goal = np.array([1.0, 0.2, 0.0])
+    found = updates(a=[1, 0, 0.3], b=[1, 0.4, -0.3], liar=-3 * goal)
+    bounds = dict.fromkeys(found, 10.0)
+    assert faults(found, bounds, 0.0, goal) == {"liar": "against the direction of the reference rows"}

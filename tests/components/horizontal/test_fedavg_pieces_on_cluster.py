@@ -300,6 +300,18 @@ def stopping(ctx: Any) -> dict[str, Any]:
     return {"rounds": len(history.rows), "loss": history.columns()["valid_loss"], "then": kept, "end": one.models()}
 
 
+def all_wait(ctx: Any) -> list[float]:
+    from veilflow.components.horizontal.fedavg.settings import ModelSpec
+
+    waiting = plain(4, slow=(("bank_b", 2), ("bank_c", 2)))
+    return [each["train_loss"] for each in Federation(ctx, waiting, ModelSpec("logistic", ())).run()]
+
+
+def test_a_round_in_which_too_few_are_ready_has_figures_all_the_same(banks: Any) -> None:
+    found = banks.call(all_wait)["bank_a"]
+    assert [loss > 0 for loss in found] == [False, True, False, True]
+
+
 def test_early_stopping_keeps_the_best_rounds_model(banks: Any) -> None:
     found = banks.call(stopping)["bank_c"]
     assert found["rounds"] == 3, "two rounds without a better one"
@@ -359,7 +371,7 @@ STEP = """
       privacy: {privacy}
       {extra}
 """
-HOW = {3: "flipped", 4: "not finite", 5: "zeros", 6: "copied", 7: "flipped", 8: "flipped"}
+HOW = {3: "flipped", 4: "not finite", 5: "zeros", 6: "copied", 7: "flipped", 8: "flipped", 10: "not finite"}
 """What bank c does, by the number of rounds."""
 
 
@@ -393,8 +405,9 @@ def misbehave(ctx: Any) -> bool:
         if ctx.self_party != "bank_c" or update is None:
             return done, update, said
         if how == "not finite":
-            client = replace(client, data=(client.data[0] * np.float32("nan"), client.data[1]))
-            return honest(client, vector, *rest)
+            wild = replace(client.settings.local, rate=float("inf"))
+            spoilt = replace(client, settings=replace(client.settings, local=wild))
+            return honest(spoilt, vector, *rest)
         changed = {"flipped": -4 * update, "zeros": 0 * update}.get(how, update)
         return done, changed, said
 
@@ -413,6 +426,7 @@ def misbehaved(banks: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
         "copies": (6, "{unit: none}", "weights: {by: contribution}"),
         "veto": (7, "{unit: none}", "guard: {veto: 0.000001}\n      weights: {by: contribution}"),
         "unseen": (8, "{unit: none}", "guard: {veto: 0.000001}"),
+        "astray_noised": (10, "{unit: record, noise: 1.0, epsilon: 40, delta: 0.001}", "weights: {by: equal}"),
         "one_class": (9, "{unit: record, noise: 1.0, epsilon: 40, delta: 0.001}", "weights: {by: equal}"),
     }
     text = PIPELINE.format(folder=out)
@@ -452,11 +466,20 @@ def test_a_client_whose_training_goes_astray_stays_out_and_is_named(misbehaved: 
     assert history["valid_loss"][-1] < history["valid_loss"][0]
 
 
+def test_under_privacy_it_counts_as_zeros_and_is_named_in_the_end(misbehaved: Any) -> None:
+    why = "an update that is not finite: counted as zeros"
+    assert incidents(misbehaved, "astray_noised") == [(number, "bank_c", why) for number in range(1, 11)]
+    assert tab(misbehaved, "astray_noised", "history")["valid_auc"][-1] > 0.6
+
+
 def test_an_update_of_zeros_is_left_out_and_named(misbehaved: Any) -> None:
-    assert (1, "bank_c", "all zeros") in incidents(misbehaved, "empty")
+    blamed = incidents(misbehaved, "empty")
+    assert blamed, "from the round on in which the grid is fine enough to tell"
+    assert {(who, why) for _, who, why in blamed} == {("bank_c", "all zeros")}
 
 
 def test_those_who_send_the_same_update_share_one_clients_score(misbehaved: Any) -> None:
+    assert incidents(misbehaved, "copies") == []
     scores = tab(misbehaved, "copies", "contribution")
     for number in range(6):
         each = [scores[f"score {party}"][number] for party in CLIENTS]
@@ -497,7 +520,7 @@ def test_the_report_says_what_the_budget_means(misbehaved: Any) -> None:
     assert 0 < said["round maximum"] <= said["epsilon"] <= said["epsilon asked"] == 40
     assert 0 < said["round maximum"] < said["epsilon"] / 2, "one of nine"
     assert said["round of maximum"] == "round 1"
-    assert said["rounds"] == 9
+    assert said["rounds"] == 19, "ten were paid by the step before, of the same people"
     assert said["noise multiplier"] == 1.0
     assert {f"epsilon {party}" for party in CLIENTS} <= set(said)
     for words in ("row counts", "choice of settings", "several clients"):
