@@ -206,12 +206,12 @@ def one_shouts(ctx: Any) -> dict[str, Any]:
     return {"loss": found, "receipts": [each["parameters"] for each in ctx.receipts]}
 
 
-def test_a_median_is_not_moved_by_one_client_that_shouts(banks: Any, ran: Any) -> None:
+def test_a_median_is_not_moved_by_one_client_that_shouts(banks: Any) -> None:
     found = banks.call(one_shouts)["coordinator"]
     assert found["loss"]["mean"][-1] > 1, "unprotected, one client ruins the model"
     assert found["loss"]["median"] == sorted(found["loss"]["median"], reverse=True)
     # Where one of three lies about every entry, the median is the lesser or the larger of the honest two.
-    assert found["loss"]["median"][-1] < ran["fedavg"]["loss"][0]
+    assert found["loss"]["median"][-1] < found["loss"]["mean"][-1] / 2
     assert [each["combine"] for each in found["receipts"]] == ["mean", "median"]
 
 
