@@ -21,9 +21,9 @@ def test_every_backend_is_measured_against_the_sum_in_the_clear(veilflow_cluster
     results = secagg.at_parties(veilflow_cluster._simulation.call, clients, "coordinator", 3000, 2)
     named = {(each.case.split(",")[0], each.metric): each for each in results}
     assert {backend for backend, _ in named} == {"dense float32", "plain", "masks", "packed_he", "spu"}
-    for (_, metric), each in named.items():
+    for (backend, metric), each in named.items():
         assert each.value > 0
-        assert (each.ratio is None) == (metric == "set-up, once per step" or each is named["dense float32", metric])
+        assert (each.ratio is None) == (metric == "set-up, once per step" or backend == "dense float32")
     assert named["plain", "throughput"].ratio == 1
     traffic = {backend: each.value for (backend, metric), each in named.items() if metric == "traffic, all parties"}
     assert 4 < traffic["dense float32"] < 5
