@@ -44,11 +44,17 @@ def multipliers(settings: Settings, rows: Mapping[str, int]) -> list[float]:
     """The noise of every round, the same for all clients; empty without privacy.
 
     Raises:
-        ComponentError: the budget allows no sensible noise.
+        ComponentError: the budget allows no sensible noise, or delta is no protection.
     """
     privacy = settings.privacy
     if privacy.unit == "none":
         return []
+    units = len(rows) if privacy.unit == "client" else max(rows.values())
+    if privacy.delta * units >= 1:
+        raise ComponentError(
+            f"privacy/delta is {privacy.delta:g}: with {units} {privacy.unit}s that allows one of them to be told as a "
+            f"whole. It must be well below {1 / units:.2g}."
+        )
     first = privacy.noise
     if not first and privacy.schedule == "constant":
         least = max(_least(settings, *part) for part in _largest({exposure(settings, n) for n in rows.values()}))

@@ -42,8 +42,17 @@ class Client:
 def make_client(
     spec: ModelSpec, settings: Settings, data: Data | None, shape: tuple[int, ...], rng: np.random.Generator
 ) -> Client:
-    """A client with fresh parameters; `follow` replaces the common ones."""
+    """A client with fresh parameters; `follow` replaces the common ones.
+
+    Raises:
+        ComponentError: a module of the user's with running statistics, under unit ``record``.
+    """
     params, stats = network(spec).init(shape, rng)
+    if stats and settings.privacy.unit == "record":
+        raise ComponentError(
+            f"{spec.path or spec.kind} keeps running statistics (batch normalisation): they mix the rows of a batch, "
+            "so no single row's gradient can be clipped. Use layer normalisation, or privacy/unit: client or none."
+        )
     return Client(spec, settings, data, params, stats)
 
 

@@ -244,6 +244,20 @@ def test_masked_steps_are_longer_and_clipped_shorter_so_that_keep_is_one_switch(
     assert (every.steps.rate, every.row_bound) == (0.5, 2.0)
 
 
+@pytest.mark.parametrize("unit, delta", [("record", 1 / 500), ("client", 0.5)])
+def test_a_delta_that_lets_one_unit_be_told_as_a_whole_is_refused(unit, delta):
+    settings = Settings(3, LocalSettings(batch=50), Privacy(unit, noise=3.0, epsilon=50.0, delta=delta))
+    with pytest.raises(ComponentError, match="must be well below"):
+        multipliers(settings, ROWS)
+    assert multipliers(replace(settings, privacy=replace(settings.privacy, delta=delta / 2)), ROWS) == [3.0] * 3
+
+
+def test_running_statistics_are_refused_where_rows_are_clipped():
+    settings = Settings(3, privacy=Privacy("record"))
+    with pytest.raises(ComponentError, match="mix the rows of a batch"):
+        make_client(ModelSpec("mlp", (4,), norm="batch"), settings, None, (5,), np.random.default_rng(0))
+
+
 VALID = ModelSpec()
 
 
