@@ -149,7 +149,7 @@ def test_a_stopped_party_is_noticed_and_ends_when_it_wakes(start):
     assert "hospital failed in step 'train': is gone (no heartbeat)" in other.said()
     stopped.signal(signal.SIGCONT)
     assert stopped.process.wait(30) == 4
-    assert "is gone" in stopped.said()
+    assert "insurer failed in step 'train': waited in vain for this party" in stopped.said()
     assert stopped.run()["status"] == "failed"
     for party in parties:
         _gone(party)
