@@ -11,7 +11,8 @@
              `adaptive` schedule): Feldman and Zrnic 2021, arxiv.org/abs/2008.11193. Costs some percent more than `rdp`.
 
 Neighbours: add or remove one unit (a record, or a client). A `Charge` with rate < 1 assumes Poisson batches
-(`poisson`), whose every step clips each record to C and adds noise of deviation z * C to the sum.
+(`horizontal.fedavg.batches.poisson`), whose every step clips each record to C and adds noise of deviation z * C to the
+sum.
 """
 
 from __future__ import annotations
