@@ -26,8 +26,9 @@ SHORT = (5, 0.4)
 CASES: tuple[tuple[str, tuple[str, str, int, float, bool]], ...] = (
     ("whole numbers of 8 bits, masks", ("none", "masks", 8, 1.0, False)),
     ("+ record-level DP", ("record", "masks", 8, 1.0, False)),
-    ("+ 5 bits, 40 % of the coordinates", ("record", "masks", *SHORT, False)),
-    ("+ contribution weights (all on)", ("record", "masks", *SHORT, True)),
+    ("+ contribution weights", ("record", "masks", 8, 1.0, True)),
+    ("DP, 5 bits, 40 % of the coordinates", ("record", "masks", *SHORT, False)),
+    ("+ contribution weights (all on, compressed)", ("record", "masks", *SHORT, True)),
     ("packed HE, 8 bits, all coordinates, DP", ("record", "packed_he", 8, 1.0, False)),
     ("packed HE, all on", ("record", "packed_he", *SHORT, True)),
 )
