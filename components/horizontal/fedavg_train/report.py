@@ -37,7 +37,10 @@ def write_report(
     budget = {"epsilon": max(spent.values())} if spent else {}
     report.values("metrics", {**figures, **budget, "rounds": len(history.rows), "rows": sum(cast.rows.values())})
     columns = history.columns()
-    report.table("history", {"round": columns.pop("epoch"), **columns}, "Figures by round.")
+    numbers, present = columns.pop("epoch"), [int(count) for count in columns.pop("clients")]
+    # A column that says in every round that everybody was there says nothing.
+    partly = {} if set(present) == {len(cast.clients)} else {"clients": present}
+    report.table("history", {"round": numbers, **partly, **columns}, "Figures by round.")
     report.table(
         "clients",
         {
@@ -48,7 +51,10 @@ def write_report(
         "The weights that the next round would have.",
     )
     log = training.standing.log
-    report.table("contribution", {name: [row[name] for row in log] for name in (log[0] if log else {})}, "By round.")
+    scored: dict[str, list[Any]] = {name: [row[name] for row in log] for name in (log[0] if log else {})}
+    if scored:
+        scored["round"] = [int(number) for number in scored["round"]]
+    report.table("contribution", scored, "By round.")
     blamed = training.standing.blamed
     report.table(
         "incidents",
