@@ -26,10 +26,22 @@ def random_mask(seed: bytes, round: int, size: int, keep: int) -> np.ndarray:
     """
     _require(size, keep)
     key = hashlib.sha256(b"veilflow rand-k v1" + seed + round.to_bytes(8, "little")).digest()
-    stream = Cipher(algorithms.ChaCha20(key, bytes(16)), mode=None).encryptor().update(bytes(8 * size))
     # Ranks of independent uniform 64-bit numbers; equal ones (2**-24 at a million) fall to the lower index.
-    order = np.argsort(np.frombuffer(stream, np.uint64), kind="stable")
+    order = np.argsort(_stream(key, size), kind="stable")
     return np.sort(order[:keep])
+
+
+def run_mask(seed: bytes, round: int, size: int, keep: int, length: int) -> np.ndarray:
+    """As `random_mask`, in runs of ``length`` neighbouring coordinates; the last run is cut so that ``keep`` are left.
+
+    A run of a flattened kernel is whole rows of it, or a part of one row: all that one input adds to a layer.
+    """
+    _require(size, keep)
+    runs = -(-size // length)
+    key = hashlib.sha256(b"veilflow runs v1" + seed + round.to_bytes(8, "little")).digest()
+    order = np.argsort(_stream(key, runs), kind="stable")
+    places = (order[:, None] * length + np.arange(length)).reshape(-1)
+    return np.sort(places[places < size][:keep])
 
 
 def largest_mask(noised: np.ndarray, keep: int) -> np.ndarray:
@@ -102,6 +114,11 @@ class Feedback:
 def round_half(value: float) -> int:
     """Nearest whole number, halves up."""
     return int(value + 0.5)
+
+
+def _stream(key: bytes, count: int) -> np.ndarray:
+    raw = Cipher(algorithms.ChaCha20(key, bytes(16)), mode=None).encryptor().update(bytes(8 * count))
+    return np.frombuffer(raw, np.uint64)
 
 
 def _require(size: int, keep: int) -> None:

@@ -82,14 +82,19 @@ def quality(folder: Path, repeats: int) -> list[Result]:
     )
     noises = multipliers(guarded, sizes)
     cost = max(spent(guarded, sizes, noises, guarded.rounds).values())
-    short: dict[str, Any] = {"guard": Guard(bits=SHORT[0]), "compress": Compress(SHORT[1])}
+    short: dict[str, Any] = {"guard": Guard(bits=SHORT[0]), "compress": Compress(SHORT[1], "runs")}
     trials: list[tuple[str, Settings, Any, list[float]]] = [
         (_CENTRAL, alone, joined, []),
         (_PLAIN, plain, banks, []),
         (f"record-level DP, epsilon {cost:.2f}", guarded, banks, noises),
         (f"plain FedAvg, {_short()}", replace(plain, **short), banks, []),
         (f"record-level DP, epsilon {cost:.2f}, {_short()}", replace(guarded, **short), banks, noises),
-        ("the same, 8 bits, a tenth of the coordinates", replace(guarded, compress=Compress(0.1)), banks, noises),
+        (
+            "the same, 8 bits, a tenth of the coordinates one by one",
+            replace(guarded, compress=Compress(0.1)),
+            banks,
+            noises,
+        ),
     ]
     results: list[Result] = []
     central: dict[str, float] = {}

@@ -2,21 +2,25 @@
 
 Dense networks take the short way: a dense layer's gradient for one row is an outer product of its input ``a`` and its
 delta ``d``, so its squared norm is (||a||**2 + 1) * ||d||**2, and no per-row gradient is ever formed. On a mask ``M``
-of coordinates it is ``(a**2) @ M @ (d**2)``, exact, for one more matrix product a layer. Everything else goes through
-`jax.vmap(jax.grad)`.
+of coordinates it is ``(a**2) @ M @ (d**2)``, exact, for one more matrix product a layer. Where the mask is, but for a
+few coordinates, whole rows ``r`` of each kernel, it is at most (||a * r||**2 + 1) * ||d||**2, for next to nothing: who
+clips by that clips no less than he must. Everything else goes through `jax.vmap(jax.grad)`.
 """
 
 from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from veilflow.components.horizontal.fedavg.networks import ACTIVATIONS, Network, Params, row_loss
 from veilflow.components.horizontal.fedavg.settings import ModelSpec
 
 Mask = Mapping[str, Array]
-"""Parameter name -> zeros and ones of its shape, float32: the coordinates that move."""
+"""Parameter name -> zeros and ones of its shape, float32: the coordinates that move. A name with `ROWS` behind it: the
+flags of a kernel's rows that move, if the norm is to be taken over whole rows."""
+ROWS = "/rows"
 ClippedSum = Callable[[Params, Array, Array, Array, Array, Mask | None], tuple[dict[str, Array], Array, Array]]
 """(parameters, rows, labels, weights, bound, mask) -> (sum over rows of weight * clipped masked gradient, sum of
 weight * loss, sum of weight * vote), a row's vote being 1 where its masked gradient is within the bound, else -1"""
@@ -91,8 +95,21 @@ def _square(layer: int, a: Array, d: Array, mask: Mask | None) -> Array:
     """Each row's squared gradient norm in one dense layer, on the mask."""
     if mask is None:
         return (jnp.sum(a * a, axis=1) + 1.0) * jnp.sum(d * d, axis=1)
-    reach = (a * a) @ mask[f"Dense_{layer}/kernel"] + mask[f"Dense_{layer}/bias"]
-    return jnp.sum(reach * d * d, axis=1)
+    kernel, bias = f"Dense_{layer}/kernel", mask[f"Dense_{layer}/bias"]
+    whole = mask.get(kernel + ROWS)
+    if whole is not None:
+        return (jnp.sum(a * a * whole, axis=1) + jnp.max(bias)) * jnp.sum(d * d, axis=1)
+    return jnp.sum(((a * a) @ mask[kernel] + bias) * d * d, axis=1)
+
+
+def rows_on(flags: Mapping[str, np.ndarray], most: float = 1.25) -> dict[str, np.ndarray]:
+    """Of each kernel the rows that move, float32, as entries of a `Mask`; empty where a norm over whole rows and whole
+    biases would count more than ``most`` times as many coordinates as move."""
+    kernels = {name: each for name, each in flags.items() if name.endswith("/kernel") and each.ndim == 2}
+    rows = {name + ROWS: each.any(axis=1).astype(np.float32) for name, each in kernels.items()}
+    covered = sum(float(rows[name + ROWS].sum()) * each.shape[1] for name, each in kernels.items())
+    covered += sum(each.size * bool(each.any()) for each in flags.values() if each.ndim == 1)
+    return rows if covered <= most * sum(float(each.sum()) for each in flags.values()) else {}
 
 
 def _votes(square: Array, bound: Array, weight: Array) -> Array:

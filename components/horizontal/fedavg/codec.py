@@ -15,7 +15,10 @@ from veilflow.components.privacy.bits import pack_bits, packed_size, signed, unp
 from veilflow.components.privacy.quantise import squared_norm
 from veilflow.components.privacy.release import Release, fitting, mean_update, noise_share
 from veilflow.components.privacy.rotate import Rotation
-from veilflow.components.privacy.sparsify import mixed_mask, random_mask, scatter
+from veilflow.components.privacy.sparsify import mixed_mask, random_mask, run_mask, scatter
+
+RUN, FEWEST_RUNS = 64, 8
+"""Coordinates of a run, where ``compress.choose`` is ``runs``. A model of fewer runs is chosen from one by one."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ def mask_of(settings: Settings, size: int, seed: bytes, number: int, last: np.nd
         return None
     if settings.compress.choose == "largest" and last.any():
         return mixed_mask(last, seed, number, keep)
+    if settings.compress.choose == "runs":
+        return run_mask(seed, number, size, keep, RUN if size >= FEWEST_RUNS * RUN else 1)
     return random_mask(seed, number, size, keep)
 
 

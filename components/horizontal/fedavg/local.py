@@ -11,7 +11,7 @@ import optax
 from jax import Array
 
 from veilflow.components.horizontal.fedavg.batches import Batches
-from veilflow.components.horizontal.fedavg.clipped import clipped_sum
+from veilflow.components.horizontal.fedavg.clipped import Mask, clipped_sum, rows_on
 from veilflow.components.horizontal.fedavg.layout import layout_of, unflatten
 from veilflow.components.horizontal.fedavg.networks import Params, network, row_loss
 from veilflow.components.horizontal.fedavg.settings import LocalSettings, ModelSpec
@@ -20,15 +20,15 @@ Round = Callable[..., tuple[dict[str, Array], dict[str, Array], Array, Array]]
 
 
 @lru_cache(maxsize=16)
-def round_function(spec: ModelSpec, settings: LocalSettings, guarded: bool, masked: bool) -> Round:
-    """A jitted ``(params, stats, x, y, index, weight, expected, bound, noise, moving) -> (params, stats, mean loss,
+def round_function(spec: ModelSpec, settings: LocalSettings, guarded: bool) -> Round:
+    """A jitted ``(params, stats, x, y, index, weight, expected, bound, noise, mask) -> (params, stats, mean loss,
     votes)``.
 
     Args:
         guarded: each row's gradient is clipped to ``bound``, and noise is added; ``votes`` counts the rows within the
             bound minus those beyond it, over all steps.
-        masked: only the parameters at the positions ``moving`` (of `layout_of`, sorted) are trained. They alone are
-            clipped, and noise is for them alone.
+
+    With a ``mask`` only the parameters on it are trained. They alone are clipped, and noise is for them alone.
 
     The returned function takes ``index``, ``weight`` (steps x width) as in `batches`, and ``noise`` (steps x all
     parameters, already scaled, zero where nothing moves; one column where there is none). FedProx pulls towards the
@@ -51,11 +51,10 @@ def round_function(spec: ModelSpec, settings: LocalSettings, guarded: bool, mask
         expected: Array,
         bound: Array,
         noise: Array,
-        moving: Array,
+        mask: Mask | None,
     ) -> tuple[dict[str, Array], dict[str, Array], Array, Array]:
         start = dict(params)
         layout = layout_of(start)
-        mask = unflatten(jnp.zeros(layout.size).at[moving].set(1.0), layout) if masked else None
 
         def step(carry: Any, batch: Any) -> tuple[Any, tuple[Array, Array, Array]]:
             params, stats, memory = carry
@@ -106,15 +105,23 @@ def train_round(
     if (clip > 0) != (noise is not None):
         raise ValueError("per-example clipping needs noise, and noise needs clipping")
     draws = np.zeros((len(batches.index), 1), np.float32) if noise is None else noise
-    run = round_function(spec, settings, clip > 0, moving is not None)
-    where = np.zeros(0, np.int32) if moving is None else moving.astype(np.int32)
+    run = round_function(spec, settings, clip > 0)
+    mask = None if moving is None else _mask_of(params, moving)
     if noise is not None and moving is not None:  # spread here: a step that gathers takes longer
         draws = np.zeros((len(noise), layout_of(params).size), np.float32)
         draws[:, moving] = noise
     after, changed, loss, votes = run(
-        params, stats, *data, batches.index, batches.weight, batches.expected, np.float32(clip), draws, where
+        params, stats, *data, batches.index, batches.weight, batches.expected, np.float32(clip), draws, mask
     )
     return after, changed, float(loss), float(votes)
+
+
+def _mask_of(params: Params, moving: np.ndarray) -> dict[str, Any]:
+    layout = layout_of(params)
+    flags = np.zeros(layout.size, np.float32)
+    flags[moving] = 1.0
+    mask = unflatten(flags, layout)
+    return {**mask, **rows_on({name: np.asarray(each) for name, each in mask.items()})}
 
 
 def _optimiser(settings: LocalSettings) -> optax.GradientTransformation:

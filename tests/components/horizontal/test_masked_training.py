@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from veilflow.components.horizontal.fedavg.batches import Batches, shuffled
 from veilflow.components.horizontal.fedavg.client import common, learn, make_client
-from veilflow.components.horizontal.fedavg.clipped import clipped_sum
+from veilflow.components.horizontal.fedavg.clipped import ROWS, clipped_sum, rows_on
 from veilflow.components.horizontal.fedavg.layout import flatten, layout_of, unflatten
 from veilflow.components.horizontal.fedavg.local import train_round
 from veilflow.components.horizontal.fedavg.networks import network, row_loss
@@ -63,19 +63,40 @@ def test_clipped_sums_equal_masking_and_clipping_row_by_row(spec, share):
     assert loss == pytest.approx(float(row_loss(net.apply(params, {}, x[:9]), y[:9]).sum()), rel=1e-5)
 
 
-@example(max_examples=40)
-@given(st.integers(0, 10_000), st.floats(0.02, 1.0), st.floats(0.01, 10.0), st.floats(-4, 5))
-def test_one_row_moves_the_masked_sum_by_at_most_the_bound(seed, share, bound, scale):
+@example(max_examples=60)
+@given(st.integers(0, 10_000), st.floats(0.02, 1.0), st.floats(0.01, 10.0), st.floats(-4, 5), st.booleans())
+def test_one_row_moves_the_masked_sum_by_at_most_the_bound(seed, share, bound, scale, whole):
     x, y = rows(8, seed)
     x[3] *= 10.0**scale
     params = made(MLP)
     _, mask = some(params, share, seed)
+    if whole:  # a norm over whole rows, however few of their coordinates move
+        mask = {**mask, **rows_on({name: np.asarray(each) for name, each in mask.items()}, most=1e9)}
     total = clipped_sum(MLP, network(MLP))
     with_row, _, yes = total(params, x, y, np.ones(8, np.float32), bound, mask)
     without, _, fewer = total(params, x, y, (np.arange(8) != 3).astype(np.float32), bound, mask)
     moved = np.sqrt(sum(float(jnp.sum((with_row[n] - without[n]) ** 2)) for n in params))
     assert moved <= bound * (1 + 1e-4) + 1e-5
     assert abs(yes - fewer) == 1, "a vote counts one"
+
+
+def test_on_whole_rows_the_quick_norm_is_the_exact_one_and_elsewhere_it_is_not_used():
+    x, y = rows(12)
+    params, weight = made(MLP), np.ones(12, np.float32)
+    flags = {name: np.zeros(value.shape, np.float32) for name, value in params.items()}
+    flags["Dense_0/kernel"][[1, 3]] = flags["Dense_1/kernel"][2:] = flags["Dense_1/bias"][:] = 1.0
+    quick = rows_on(flags)
+    assert {name: each.sum() for name, each in quick.items() if each.any()} == {
+        "Dense_0/kernel" + ROWS: 2,
+        "Dense_1/kernel" + ROWS: 4,
+    }
+    total = clipped_sum(MLP, network(MLP))
+    one, _, _ = total(params, x, y, weight, BOUND, flags)
+    other, _, _ = total(params, x, y, weight, BOUND, {**flags, **quick})
+    for name in params:
+        np.testing.assert_allclose(one[name], other[name], atol=1e-6)
+    flags["Dense_0/kernel"][:, 0] = 1.0
+    assert rows_on(flags) == {}, "one column of every row: whole rows would count far too much"
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "momentum", "adam"])

@@ -328,3 +328,13 @@ def test_slow_is_party_and_rounds():
     assert parse_slow(["a:3"]) == (("a", 3),)
     with pytest.raises(ComponentError, match="party:rounds"):
         parse_slow(["a"])
+
+
+def test_a_small_model_is_not_left_with_one_run():
+    settings = Settings(3, compress=Compress(0.5, "runs"))
+    seen = np.zeros(60)
+    for number in range(40):
+        seen[mask_of(settings, 60, b"seed", number, np.zeros(60))] += 1
+    assert seen.min() > 5, "every coordinate has its turns"
+    large = mask_of(settings, 64 * 20, b"seed", 0, np.zeros(64 * 20))
+    assert set(np.bincount(large // 64, minlength=20)) == {0, 64}
