@@ -59,7 +59,8 @@ def describe(error: BaseException, party: str, node: str) -> Failure:
     if isinstance(cause, (PeerGone, PeerStalled)):
         return Failure(cause.peer, node, str(cause).removeprefix(f"{cause.peer} "), "lost")
     if isinstance(cause, InternalError):
-        return Failure(cause.party, node, str(cause), "internal" if cause.party == party else "remote")
+        text = str(cause).removeprefix(f"{cause.party}: ")  # who it was is said beside it
+        return Failure(cause.party, node, text, "internal" if cause.party == party else "remote")
     if origin != party:
         return Failure(origin, node, f"{origin} failed in this step; see {origin}'s own log", "remote")
     if isinstance(cause, SFException):

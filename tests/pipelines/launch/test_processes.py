@@ -76,7 +76,7 @@ def test_a_call_returns_every_partys_result(processes):
     ("function", "message"),
     [
         (expected, r"insurer failed in step 'expected': insurer: 3 rows; training needs at least 10"),
-        (unexpected, r"insurer failed in step 'unexpected': insurer: internal error, reference [0-9a-f]{8}"),
+        (unexpected, r"insurer failed in step 'unexpected': internal error, reference [0-9a-f]{8}"),
         (outside_of_any_device, r"insurer failed in step 'outside_of_any_device': internal error \(ValueError\)"),
         (dies, r"insurer failed.*: the process was killed by signal 9"),
     ],
