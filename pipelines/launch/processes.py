@@ -179,7 +179,7 @@ class PartyProcesses:
             return PartyFailed(str(body["party"]), node, str(body["message"]), log, body.get("kind") == "lost")
         if event.kind == "peer_lost":
             what = _LOSSES[body["code"]]
-            return PartyFailed(str(body["peer"]), node, f"{what}; its own log says why", log, body["code"] in _GONE)
+            return PartyFailed(str(body["peer"]), node, f"{what}; its own log says why", log, body["lost"])
         code = body.get("code")
         how = f"was killed by signal {-code}" if isinstance(code, int) and code < 0 else f"ended with code {code}"
         return PartyFailed(party, node, f"the process {how} before it was done", log, lost=True)
@@ -229,9 +229,6 @@ _LOSSES = {
     "given_up": "waited in vain for this party, which is stuck or cannot be reached, and stopped",
     "refused": "sent a control message that is not signed by it, or out of order",
 }
-
-
-_GONE = {"gone", "silent", "given_up"}
 
 
 def the_cause(failures: Sequence[Event]) -> Event:

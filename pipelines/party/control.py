@@ -24,6 +24,8 @@ from veilflow.pipelines.party.wire.errors import WireRefused
 from veilflow.pipelines.party.wire.handshake import shake_hands
 from veilflow.pipelines.party.wire.identity import SIGNATURE_BYTES, Identity
 
+LOST = frozenset({"gone", "silent", "given_up"})
+"""Codes of a loss after which the same run may succeed when all are there again."""
 _BEAT_SECONDS = 2.0
 _SLICE_SECONDS = 0.05
 _MAX_MESSAGE = 4096

@@ -205,8 +205,10 @@ class _Server:
 
     def _lost(self, peer: str, code: str, node: str) -> None:
         """A peer is gone. Nothing of this run can be finished, and C++ threads may wait for it: leave at once."""
-        self._control.abort(node or self._node, cause=peer, gone=code in {"gone", "silent", "given_up"})
-        self._channel.emit("peer_lost", {"peer": peer, "code": code, "node": node or self._node})
+        from veilflow.pipelines.party.control import LOST
+
+        self._control.abort(node or self._node, cause=peer, gone=code in LOST)
+        self._channel.emit("peer_lost", {"peer": peer, "code": code, "lost": code in LOST, "node": node or self._node})
         logging.shutdown()
         wipe_tmp(self._setup.folder)
         os._exit(FAILED)

@@ -23,11 +23,11 @@ MOST_STRETCH = 2.0
 
 
 class Budgets(Protocol):
-    """The clients' ledgers, and what a round costs each (see `fedavg_train.accounts`)."""
+    """The clients' ledgers (see `fedavg_train.accounts`)."""
 
     def __bool__(self) -> bool: ...
 
-    def items(self) -> Iterable[tuple[str, tuple[Any, ChargesOf]]]: ...
+    def items(self) -> Iterable[tuple[str, Any]]: ...
 
     def remember(self, after: Mapping[str, Any]) -> None: ...
 

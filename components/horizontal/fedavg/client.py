@@ -112,15 +112,14 @@ def learn(
         done, update, astray = client, np.zeros_like(vector), True
         if settings.privacy.unit == "none":
             return done, None, {}
-    if not settings.privacy.voting:
-        update, _ = shorten(update, settings.guard.update_norm)
-    elif guarded:
+    # Unit `client` votes on what it bounds; unit `record` bounds rows, and has their votes.
+    voting = settings.privacy.voting
+    update, longer = shorten(update, bound if voting and not guarded else settings.guard.update_norm)
+    if voting and guarded:
         steps = len(batches.index)
         yes += float(stream.normal((steps,), settings.privacy.vote_noise).sum(dtype=np.float64))
-        update, _ = shorten(update, settings.guard.update_norm)
         update = np.append(update, np.float32(yes / (batches.expected * steps)))
-    else:
-        update, longer = shorten(update, bound)
+    elif voting:
         update = np.append(update, np.float32(-1 if longer else 1))
     # A mean loss over private rows is not covered by any noise.
     return done, update, {"astray": astray} if settings.privacy.unit != "none" else {"loss": loss}

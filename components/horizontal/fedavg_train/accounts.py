@@ -1,6 +1,6 @@
 """What surrounds a training: who adds up, each client's budget ledger, and the receipts of what really happened."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +37,12 @@ def choose_coordinator(ctx: Any, wanted: Any, clients: tuple[str, ...]) -> str:
 
 
 class Ledgers:
-    """Every client's ledger for its people, at that client, and what a round costs it; false where there are none.
+    """Every client's ledger for its people, at that client; false where there are none.
 
     Args:
         folder: of this process's own party.
         held: client -> its `Budget` there.
         digests: client -> digest of its people, there.
-        costs: client -> what a round is charged.
         holders: who remembers the heads.
     """
 
@@ -52,18 +51,17 @@ class Ledgers:
         folder: Path,
         held: Mapping[str, Any],
         digests: Mapping[str, Any],
-        costs: Mapping[str, ChargesOf],
         holders: Sequence[str],
     ) -> None:
         self._folder, self._held, self._digests = LedgerFolder(folder), held, digests
-        self._costs, self._holders = costs, holders
+        self._holders = holders
 
     def __bool__(self) -> bool:
         return bool(self._held)
 
-    def items(self) -> Iterator[tuple[str, tuple[Any, ChargesOf]]]:
-        """(client, (ledger, what a round costs))"""
-        return ((party, (budget, self._costs[party])) for party, budget in self._held.items())
+    def items(self) -> Iterable[tuple[str, Any]]:
+        """(client, ledger)"""
+        return self._held.items()
 
     def remember(self, after: Mapping[str, Any]) -> None:
         """State every ledger's charges to all, who compare them with the last statement.
@@ -117,11 +115,11 @@ def open_budgets(
     """
     root = getattr(ctx, "data_root", None) or getattr(ctx, "data_dir", None)
     if not noises or root is None or getattr(ctx, "checkpoint_dir", None) is None:
-        return Ledgers(Path(), {}, {}, {}, ()), noises
+        return Ledgers(Path(), {}, {}, ()), noises
     found = checkpoints.last_common() if checkpoints else None
     done, folder = found[0] if found else 0, Path(root) / FOLDER
     held = {p: run_on(p, lambda d: LedgerFolder(folder).budget(d, terms(settings)), people[p]) for p in cast.clients}
-    opened = Ledgers(folder, held, people, {}, cast.holders)
+    opened = Ledgers(folder, held, people, cast.holders)
     opened.remember({})
     if not settings.privacy.noise:
         growth = {p: run_on(p, stretched, held[p], cast.rows[p], settings, noises, done) for p in cast.clients}
@@ -134,7 +132,7 @@ def open_budgets(
         return True
 
     publish({party: run_on(party, require, held[party], costs[party]) for party in cast.clients})
-    return Ledgers(folder, held, people, costs, cast.holders), noises
+    return opened, noises
 
 
 def require_summed(training: FedAvgTraining) -> None:

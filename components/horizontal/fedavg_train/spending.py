@@ -13,7 +13,7 @@ class Spending:
 
     Args:
         noises: per round the noise multiplier (of an adaptive schedule the least it may be); empty without privacy.
-        budgets: per client its ledger, at that party, and what a round costs it; None or empty without.
+        budgets: per client its ledger, at that party; None or empty without.
     """
 
     def __init__(self, cast: Cast, settings: Settings, noises: list[float], budgets: Budgets | None) -> None:
@@ -40,7 +40,7 @@ class Spending:
         if not self._budgets:
             return affordable(settings, rows, self.noises(number + 1, standing))
         noise, answers = self.noise(number, standing), {}
-        for party, (budget, _) in self._budgets.items():
+        for party, budget in self._budgets.items():
             cost = charge_of(settings, rows[party], noise)
             answers[party] = run_on(party, lambda held, cost: held.possible(lambda _: cost, 1) == 1, budget, cost)
         return all(publish(answers).values())
@@ -54,10 +54,8 @@ class Spending:
         if not self._budgets:
             return
         settings = self._settings
-        for party, (budget, of) in self._budgets.items():
-            cost = of(number)
-            if adaptive(settings):
-                cost = charge_of(settings, self._cast.rows[party], self.noise(number, standing))
+        for party, budget in self._budgets.items():
+            cost = charge_of(settings, self._cast.rows[party], self.noise(number, standing))
             self._licences[party] = run_on(party, _charged, budget, cost, f"round {number + 1}")
         if number % (settings.checkpoint_every or settings.rounds) == 0 or number == settings.rounds - 1:
             self._budgets.remember(self._licences)

@@ -67,7 +67,7 @@ class FedAvgTraining:
         cast: see `Cast`.
         noises: per round the noise multiplier (of an adaptive schedule the least it may be); empty without privacy.
         make_sum: (parameters) -> where the updates are added.
-        budgets: per client its ledger, at that party, and what a round costs it; None or empty without.
+        budgets: per client its ledger, at that party; None or empty without.
     """
 
     def __init__(
@@ -312,8 +312,7 @@ class FedAvgTraining:
         return figures
 
     def _figures(self, judge: str, at: Mapping[str, Any] | None = None) -> dict[str, float]:
-        served = run_on(judge, lambda held: held.served, (at or self._copies)[judge])
-        found: dict[str, float] = publish(run_on(judge, judging.figures, self._seeing(), served))
+        found: dict[str, float] = publish(run_on(judge, judging.figures, self._seeing(), self._served(judge, at)))
         return found
 
     def _start(self, spec: ModelSpec, party: str, data: Any) -> Any:
@@ -324,8 +323,8 @@ class FedAvgTraining:
 
         return run_on(party, start, data)
 
-    def _served(self, party: str) -> Any:
-        return run_on(party, lambda held: held.served, self._copies[party])
+    def _served(self, party: str, at: Mapping[str, Any] | None = None) -> Any:
+        return run_on(party, lambda held: held.served, (at or self._copies)[party])
 
     def _seeing(self) -> Any:
         """The judge, with the local layers of the client at the same party where there is one."""
