@@ -17,6 +17,7 @@ from veilflow.components.horizontal.fedavg.budget import (
     terms,
 )
 from veilflow.components.horizontal.fedavg.settings import Settings
+from veilflow.components.horizontal.fedavg_train.sources import Source, people_digest
 from veilflow.components.horizontal.fedavg_train.standing import Cast
 from veilflow.components.horizontal.fedavg_train.training import FedAvgTraining
 from veilflow.components.privacy.ledger_folder import FOLDER, LedgerFolder, Statement
@@ -101,13 +102,13 @@ def open_budgets(
     settings: Settings,
     cast: Cast,
     noises: list[float],
-    people: Mapping[str, Any],
+    sources: Sequence[Source],
     checkpoints: Checkpoints | None,
 ) -> tuple[Ledgers, list[float]]:
     """The clients' ledgers, and the noise: more than ``noises`` where it follows epsilon and rounds are paid twice.
 
     Args:
-        people: client -> digest of its people, at that client.
+        sources: the clients' rows: a ledger is that of their people.
 
     Raises:
         ComponentError: a budget does not last for the rounds that are left (says for how many it does); a ledger is
@@ -118,6 +119,7 @@ def open_budgets(
         return Ledgers(Path(), {}, {}, ()), noises
     found = checkpoints.last_common() if checkpoints else None
     done, folder = found[0] if found else 0, Path(root) / FOLDER
+    people = {source.party: run_on(source.party, people_digest, source.frame, source.ids) for source in sources}
     held = {p: run_on(p, lambda d: LedgerFolder(folder).budget(d, terms(settings)), people[p]) for p in cast.clients}
     opened = Ledgers(folder, held, people, cast.holders)
     opened.remember({})

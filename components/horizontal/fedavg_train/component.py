@@ -48,7 +48,6 @@ from veilflow.components.horizontal.fedavg_train.sources import (
     agree,
     load,
     merger,
-    people_digest,
     row_counts,
     rules_at,
 )
@@ -149,11 +148,9 @@ class FedAvgTrain(Component):
             judged = load(reference, columns, rules_at(rules, judge), both=True)
         cast = Cast(clients, coordinator, judge, data, judged, rows, shape)
         facts = Facts(spec, columns, shape, settings.to_json(), len(rules), "")
-        digests = {party: run_on(party, data_digest, pair) for party, pair in data.items()}
-        checkpoints = self._checkpoints(ctx, facts, digests, cast)
+        checkpoints = self._checkpoints(ctx, facts, cast)
         noises = publish(run_on(coordinator, multipliers, settings, rows))  # takes seconds: once, not everywhere
-        people = {source.party: run_on(source.party, people_digest, source.frame, source.ids) for source in sources}
-        budgets, noises = open_budgets(ctx, settings, cast, noises, people, checkpoints)
+        budgets, noises = open_budgets(ctx, settings, cast, noises, sources, checkpoints)
 
         def make_sum(size: int) -> SecureSum:
             del size
@@ -183,11 +180,12 @@ class FedAvgTrain(Component):
     def _rules(self, ctx: Context) -> list[dict[str, Any]]:
         return [read_object(ctx, rule, rule.type)[1] for rule in (self.clean, self.scale) if rule is not None]
 
-    def _checkpoints(self, ctx: Context, facts: Facts, digests: dict[str, Any], cast: Cast) -> Checkpoints | None:
+    def _checkpoints(self, ctx: Context, facts: Facts, cast: Cast) -> Checkpoints | None:
         folder: Path | None = getattr(ctx, "checkpoint_dir", None)
         if folder is None or not self.checkpoint_every:
             return None
         same = {name: value for name, value in facts.settings.items() if name not in ("rounds", "checkpoint_every")}
+        digests = {party: run_on(party, data_digest, pair) for party, pair in cast.data.items()}
         key = training_key({**facts.to_json(), "settings": same, "rows": dict(cast.rows)})
         return Checkpoints(folder, key, digests, sorted(cast.holders))
 

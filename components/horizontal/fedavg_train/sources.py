@@ -92,10 +92,20 @@ def people_digest(held: Any, ids: Sequence[str]) -> str:
     """
     if isinstance(held, pd.DataFrame):
         columns = list(ids) or sorted(held.columns)
-        marks = np.sort(pd.util.hash_pandas_object(held[columns].astype(str), index=False).to_numpy())
+        marks = np.sort(pd.util.hash_pandas_object(_comparable(held[columns], bool(ids)), index=False).to_numpy())
         return hashlib.sha256(marks.tobytes()).hexdigest()
     images = np.ascontiguousarray(held[1]["images"])
     return hashlib.sha256(b"".join(sorted(hashlib.sha256(each.tobytes()).digest() for each in images))).hexdigest()
+
+
+def _comparable(frame: pd.DataFrame, as_text: bool) -> pd.DataFrame:
+    """Values that are the same whatever a file format made of them: 7 and 7.0, "7" and 7 in an ID.
+
+    Numbers stay numbers where there are many columns: text of 28 columns took 4 s for 100 000 rows.
+    """
+    number = {name: not as_text and pd.api.types.is_numeric_dtype(frame[name]) for name in frame.columns}
+    # 0.0 is added since -0.0 has other bits.
+    return pd.DataFrame({n: frame[n].astype(np.float64) + 0.0 if number[n] else frame[n].astype(str) for n in number})
 
 
 def merger(identity: str) -> Any:
