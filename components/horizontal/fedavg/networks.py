@@ -96,16 +96,16 @@ def network(spec: ModelSpec) -> Network:
         return {**tree, "batch_stats": _tree(stats)} if stats else tree
 
     def init(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[dict[str, Array], dict[str, Array]]:
-        key = jax.random.PRNGKey(rng.integers(0, 2**32))
-        rows = jnp.zeros((2, *shape), jnp.float32)
+        key = np.array([0, rng.integers(0, 2**32)], np.uint32)  # as `jax.random.PRNGKey`, which compiles a program
+        rows = jax.ShapeDtypeStruct((2, *shape), np.float32)
         if spec.kind == "module":  # its own initialisers; compiled as a whole, which takes a third less at every party
-            made = jax.jit(module.init)(key, rows)
+            made = jax.jit(module.init)(key, np.zeros(rows.shape, rows.dtype))
         else:  # only shapes are traced, nothing is compiled
             made = _drawn(jax.eval_shape(module.init, key, rows), rng)
         strange = sorted(set(made) - {"params", "batch_stats"})
         if strange:
             raise ComponentError(f"{spec.path} keeps {', '.join(strange)} besides parameters; that is not supported.")
-        if jax.eval_shape(lambda tree: _logits(module.apply(tree, rows)), made).shape != (2,):
+        if jax.eval_shape(lambda tree, x: _logits(module.apply(tree, x)), made, rows).shape != (2,):
             raise ComponentError(f"{spec.path or spec.kind} must return one logit per row, shape (rows,) or (rows, 1).")
         return _flat(made["params"]), _flat(made.get("batch_stats", {}))
 
@@ -125,10 +125,10 @@ def network(spec: ModelSpec) -> Network:
 def _drawn(shapes: Any, rng: np.random.Generator) -> Any:
     """Kernels normal with deviation 1 / sqrt(inputs) (Flax cuts them at two), scales and variances 1, the rest 0."""
 
-    def draw(name: str, shape: tuple[int, ...]) -> Array:
+    def draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
         if name == "kernel":
-            return jnp.asarray(rng.normal(0, np.prod(shape[:-1]) ** -0.5, shape), jnp.float32)
-        return jnp.asarray(np.full(shape, 1.0 if name in ("scale", "var") else 0.0, np.float32))
+            return rng.normal(0, np.prod(shape[:-1]) ** -0.5, shape).astype(np.float32)
+        return np.full(shape, 1.0 if name in ("scale", "var") else 0.0, np.float32)
 
     flat = flatten_dict(shapes)
     return unflatten_dict({path: draw(path[-1], each.shape) for path, each in flat.items()})
