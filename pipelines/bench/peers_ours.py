@@ -7,17 +7,24 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+from veilflow.pipelines.launch import forkserver
 
-from veilflow.pipelines.launch.processes import Event
-from veilflow.pipelines.launch.run import run_here
+if TYPE_CHECKING:
+    import numpy as np
 
 _PREFIX = "model//params/"
 
 
 def main(file: Path, out: Path) -> int:
     """Run, then write ``starts.json`` and ``model.npz`` where the bench looks for them."""
+    forkserver.context()  # before anything else is imported, as `veilflow run` does
+    import numpy as np
+
+    from veilflow.pipelines.launch.processes import Event
+    from veilflow.pipelines.launch.run import run_here
+
     ends: dict[str, float] = {}
 
     def watch(event: Event) -> None:
@@ -33,8 +40,10 @@ def main(file: Path, out: Path) -> int:
     return 0
 
 
-def stored(artifacts: Path) -> dict[str, np.ndarray]:
+def stored(artifacts: Path) -> "dict[str, np.ndarray]":
     """The model in the coordinator's store."""
+    import numpy as np
+
     (file,) = artifacts.glob("*/model")
     with np.load(file, allow_pickle=False) as found:
         return {name.removeprefix(_PREFIX): found[name] for name in found.files if name.startswith(_PREFIX)}

@@ -51,6 +51,14 @@ def run(
     Policies given with --policy are agreed: all parties must name the same ones. Those of the cluster file are this
     party's own: they are enforced here, and the others do not hear of them. If one refuses, nothing starts.
     """
+    if (party is None) != (cluster_file is None):
+        raise click.UsageError("--party and --cluster go together: which party this is, and where the others are.")
+    if tls and party is not None:
+        raise click.UsageError("--tls is for simulations; a party's TLS files are named in its cluster file.")
+    from veilflow.pipelines.launch import forkserver
+
+    forkserver.context()  # it imports SecretFlow while the files are read here
+
     from veilflow.pipelines.cluster.addresses import AddressError
     from veilflow.pipelines.cluster.config import load_cluster
     from veilflow.pipelines.launch.progress import RunDisplay
@@ -61,10 +69,6 @@ def run(
     from veilflow.pipelines.profile import ProfileError
     from veilflow.pipelines.spec import load
 
-    if (party is None) != (cluster_file is None):
-        raise click.UsageError("--party and --cluster go together: which party this is, and where the others are.")
-    if tls and party is not None:
-        raise click.UsageError("--tls is for simulations; a party's TLS files are named in its cluster file.")
     plan = make_plan(load(file, overrides))
     policies = load_policies(policy_paths)
     folder = out or Path("runs") / plan.pipeline.name

@@ -12,7 +12,10 @@ _PRELOAD = ["veilflow.pipelines.party.preload"]
 
 
 def context() -> ForkServerContext:
-    """The multiprocessing context party processes come from. The first call starts the server (quietly)."""
+    """The multiprocessing context party processes come from.
+
+    The first call starts the server (quietly) and does not wait for it: whoever calls early has it sooner.
+    """
     made = multiprocessing.get_context("forkserver")
     made.set_forkserver_preload(_PRELOAD)
     # The SPU's matrix products use OpenMP threads that spin while they wait for each other. Three parties on two cores

@@ -27,7 +27,9 @@ log = logging.getLogger("veilflow")
 
 _GREETING = "greeting"
 _WELCOME, _BUSY = b"welcome", b"busy"
-_RETRY_SECONDS = 0.2
+_FIRST_RETRY_SECONDS, _RETRY_SECONDS = 0.01, 0.2
+"""Parties that start together miss each other by milliseconds; later ones are waited for patiently."""
+_POLL_SECONDS = 0.01
 _GREETING_SECONDS = 5.0
 _DIAL_SECONDS = 4.0
 _AT_A_TIME = 16
@@ -85,7 +87,7 @@ class Mesh:
                 missing = [peer for peer in self._peers if peer not in self._connections]
                 peer = missing[0] if missing else self._peers[0]
                 raise PeerGone(peer, True, self._what_was_seen(peer, seconds))
-            time.sleep(0.05)
+            time.sleep(_POLL_SECONDS)
 
     def send(self, peer: str, raw: bytes) -> None:
         self._connections[peer].send(raw)
@@ -171,6 +173,7 @@ class Mesh:
             self._on_return(peer)
 
     def _dial(self, peer: str) -> None:
+        pause = _FIRST_RETRY_SECONDS
         while not self._complete.is_set() and not self._stopped.is_set():
             with self._lock:
                 there = peer in self._connections
@@ -180,7 +183,8 @@ class Mesh:
                 except (OSError, PeerGone) as error:
                     if peer not in self._why or not isinstance(error, ConnectionRefusedError):
                         self._why[peer] = _in_words(error)  # that it has stopped listening hides no better reason
-            self._stopped.wait(_RETRY_SECONDS)
+            self._stopped.wait(pause)
+            pause = min(2 * pause, _RETRY_SECONDS)
 
     def _call(self, peer: str) -> None:
         host, port = self._addresses[peer].rsplit(":", 1)

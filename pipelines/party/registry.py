@@ -154,6 +154,7 @@ def _items(limit: Interval | None) -> tuple[int, int | None]:
     return int(limit.lower or 0), None if limit.upper is None else int(limit.upper)
 
 
+@cache
 def _devices(cls: type) -> tuple[str, ...]:
     """Kinds of device that some method of ``cls`` creates whatever its parameters are (calls outside any ``if``)."""
     kinds: set[str] = set()

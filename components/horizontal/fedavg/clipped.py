@@ -79,12 +79,11 @@ def _dense(spec: ModelSpec) -> ClippedSum:
             (delta,) = pullbacks[layer - 1](delta @ params[f"Dense_{layer}/kernel"].T)
             deltas.insert(0, delta)
         square = sum(_square(layer, a, d, mask) for layer, (a, d) in enumerate(zip(inputs, deltas, strict=True)))
-        factor = (_factor(square, bound) * weight)[:, None]
+        factor = _factor(square, bound) * weight
         found = {}
         for layer, (a, d) in enumerate(zip(inputs, deltas, strict=True)):
-            scaled = d * factor
-            found[f"Dense_{layer}/kernel"] = a.T @ scaled
-            found[f"Dense_{layer}/bias"] = jnp.sum(scaled, axis=0)
+            found[f"Dense_{layer}/kernel"] = a.T @ (d * factor[:, None])
+            found[f"Dense_{layer}/bias"] = factor @ d  # a sum over the rows would take a tenth of the whole step
         summed = {name: found[name] if mask is None else found[name] * mask[name] for name in params}
         return summed, jnp.sum(row_loss(logit, y) * weight), _votes(square, bound, weight)
 

@@ -126,7 +126,8 @@ def leaked(level: str, rounds: int) -> float:
 def test_correct_code_keeps_its_epsilon_and_does_not_noise_much_more(level: str) -> None:
     found = leaked(level, 300)
     assert found <= CLAIMED
-    assert found >= gaussian_epsilon([NOISE / 0.5], DELTA), "the audit sees the canary at all"
+    # The bound is 3.1 with a deviation of 0.4 over audits: half of its epsilon, not half of its distance.
+    assert found >= gaussian_epsilon([NOISE / 0.4], DELTA), "the audit sees the canary at all"
 
 
 Patch = Callable[[pytest.MonkeyPatch], None]
