@@ -1,4 +1,7 @@
-"""Public settings of federated averaging: safe to log, to hash and to store with the model. Light."""
+"""Public settings of federated averaging: safe to log, to hash and to store with the model. Light.
+
+The defaults of `fedavg_train` are the defaults here: see `parameters`.
+"""
 
 import math
 from collections.abc import Sequence
@@ -77,9 +80,9 @@ class LocalSettings:
     """One client's share of a round."""
 
     epochs: int = 1
-    batch: int = 128
+    batch: int = 256
     optimiser: str = "sgd"
-    rate: float = 0.1
+    rate: float = 0.5
     proximal: float = 0.0
     """FedProx: pull towards the global model; 0 is FedAvg."""
 
@@ -88,7 +91,7 @@ class LocalSettings:
 class Privacy:
     """Differential privacy of what leaves a client."""
 
-    unit: str = "none"
+    unit: str = "record"
     clip: float = 1.0
     """L2 bound of one row's gradient."""
     noise: float = 0.0
@@ -225,7 +228,7 @@ class Compress:
 class Settings:
     """Everything that shapes a training."""
 
-    rounds: int
+    rounds: int = 20
     local: LocalSettings = field(default_factory=LocalSettings)
     privacy: Privacy = field(default_factory=Privacy)
     weighting: Weighting = field(default_factory=Weighting)
@@ -324,36 +327,3 @@ class Settings:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
-
-
-def parse_by_round(entries: Sequence[str]) -> tuple[tuple[int, float], ...]:
-    """``["1:4.0", "20:2.0"]`` as pairs of a round (from 1) and the noise from there on.
-
-    Raises:
-        ComponentError: an entry of another form.
-    """
-    found = {}
-    for entry in entries:
-        number, _, noise = entry.partition(":")
-        try:
-            found[int(number)] = float(noise)
-        except ValueError:
-            found[0] = 0.0
-        if min(found) < 1 or not all(0 < value < float("inf") for value in found.values()):
-            raise ComponentError(f"privacy/by_round: '{entry}' is not of the form round:noise, such as 20:1.5.")
-    return tuple(sorted(found.items()))
-
-
-def parse_slow(entries: Sequence[str]) -> tuple[tuple[str, int], ...]:
-    """``["bank_c:3"]`` as pairs.
-
-    Raises:
-        ComponentError: an entry of another form.
-    """
-    found = []
-    for entry in entries:
-        party, _, rounds = entry.partition(":")
-        if not party or not rounds.isdigit() or int(rounds) < 1:
-            raise ComponentError(f"slow: '{entry}' is not of the form party:rounds, such as bank_c:3.")
-        found.append((party, int(rounds)))
-    return tuple(found)

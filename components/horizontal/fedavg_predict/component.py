@@ -31,7 +31,7 @@ from veilflow.components.devices.tables import write_table
 from veilflow.components.errors import ComponentError
 from veilflow.components.horizontal.fedavg.bundle import MODEL_KIND, Facts
 from veilflow.components.horizontal.fedavg.client import logits, make_client, restored
-from veilflow.components.horizontal.fedavg.settings import Settings
+from veilflow.components.horizontal.fedavg.settings import Privacy, Settings
 from veilflow.components.horizontal.fedavg_train.component import read_source
 from veilflow.components.horizontal.fedavg_train.sources import Source, load
 from veilflow.components.training.features import require_columns
@@ -88,7 +88,7 @@ def _rules(part: Any, party: str, count: int) -> list[Any]:
 def _scorer(facts: Facts) -> Any:
     def score(part: Any, rows: Any) -> np.ndarray:
         # Parameters are replaced by the stored ones: what they start from does not matter.
-        client = make_client(facts.spec, Settings(1), None, facts.shape, np.random.default_rng(0))
+        client = make_client(facts.spec, Settings(privacy=Privacy("none")), None, facts.shape, np.random.default_rng(0))
         found: np.ndarray = logits(restored(client, section(part, "model")), rows[0])
         return found
 

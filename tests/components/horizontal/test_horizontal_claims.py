@@ -45,6 +45,7 @@ def test_a_good_step_has_no_problems():
         (node(secure_sum__minimum_clients=9), "minimum_clients is 9"),
         (node(privacy__schedule="by_round"), "noise of round 1"),
         (node(privacy__by_round=["x"]), "not of the form round:noise"),
+        (node(privacy__by_round=["x"], slow=["x"]), "not of the form party:rounds"),
         (node(slow=["a:2"], compress__keep=0.5), "train: all with slow"),
         (node(privacy__schedule="increasing"), "goes between privacy/noise and privacy/noise_last"),
     ],

@@ -39,6 +39,7 @@ from veilflow.components.horizontal.fedavg.codec import (
     value_bound,
 )
 from veilflow.components.horizontal.fedavg.layout import flatten, is_local, layout_of, unflatten
+from veilflow.components.horizontal.fedavg.parameters import parse_slow
 from veilflow.components.horizontal.fedavg.replica import advance, code_at, from_arrays, mask_at, replica, to_arrays
 from veilflow.components.horizontal.fedavg.rounds import arrives, begins, chosen, staleness_weight
 from veilflow.components.horizontal.fedavg.settings import (
@@ -50,7 +51,6 @@ from veilflow.components.horizontal.fedavg.settings import (
     Server,
     Settings,
     Weighting,
-    parse_slow,
 )
 
 BARE = Settings(3, privacy=Privacy("none"), guard=Guard(update_norm=5.0, bits=16))

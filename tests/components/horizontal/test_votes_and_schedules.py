@@ -27,6 +27,7 @@ from veilflow.components.horizontal.fedavg.budget import (
 )
 from veilflow.components.horizontal.fedavg.client import common, encode, learn, make_client
 from veilflow.components.horizontal.fedavg.codec import Share, decode
+from veilflow.components.horizontal.fedavg.parameters import parse_by_round
 from veilflow.components.horizontal.fedavg.settings import (
     Compress,
     Guard,
@@ -35,7 +36,6 @@ from veilflow.components.horizontal.fedavg.settings import (
     Privacy,
     Server,
     Settings,
-    parse_by_round,
 )
 from veilflow.components.horizontal.fedavg_train.standing import Standing
 from veilflow.components.privacy.accountant import gaussian_epsilon
