@@ -1,4 +1,7 @@
-"""Whole numbers of any width as bytes without gaps: what travels takes the bits it needs, and none more."""
+"""Whole numbers of any width as bytes without gaps: what travels takes the bits it needs, and none more.
+
+Nobody adds these bytes; `packing` leaves room in each slot, so that packed numbers can be added while encrypted.
+"""
 
 from __future__ import annotations
 

@@ -156,26 +156,17 @@ class Budget:
         Raises:
             BudgetExceeded: they would exceed the budget, or the limit on a single round. Nothing was written.
         """
-        self.charge_all([(what, charges)])
-
-    def charge_all(self, rounds: Sequence[tuple[str, Sequence[Charge]]]) -> None:
-        """`charge` for several rounds, all or none, evaluated together: that takes about a second.
-
-        Raises:
-            BudgetExceeded: as `charge`.
-        """
-        if not rounds or not all(charges for _, charges in rounds):
+        if not charges:
             raise ComponentError("budget: there is nothing to charge; a release without noise has no epsilon.")
         with self._locked():
             document = self._read()
             assert document is not None, "the ledger was made with the Budget"
-            self._require_left(rounds, _charges(document["entries"]))
-            for what, charges in rounds:
-                previous = document["entries"][-1]["hash"] if document["entries"] else ""
-                entry: dict[str, Any] = {"what": what, "charges": [asdict(charge) for charge in charges]}
-                # Peers see the hash, and shall not guess other runs' charges by it.
-                entry["salt"] = secrets.token_hex(16)
-                document["entries"].append({**entry, "hash": _digest(previous, entry)})
+            self._require_left(what, charges, _charges(document["entries"]))
+            previous = document["entries"][-1]["hash"] if document["entries"] else ""
+            entry: dict[str, Any] = {"what": what, "charges": [asdict(charge) for charge in charges]}
+            # Peers see the hash, and shall not guess other runs' charges by it.
+            entry["salt"] = secrets.token_hex(16)
+            document["entries"].append({**entry, "hash": _digest(previous, entry)})
             self._write(document)
 
     def possible(self, charges_of: Callable[[int], Sequence[Charge]], most: int = 4096) -> int:
@@ -242,21 +233,19 @@ class Budget:
         bound = epsilon(charges, self.terms.delta, "rdp")
         return bound if bound > hopeless(limit) else self._epsilon(charges)
 
-    def _require_left(self, rounds: Sequence[tuple[str, Sequence[Charge]]], before: Sequence[Charge]) -> None:
+    def _require_left(self, what: str, charges: Sequence[Charge], before: Sequence[Charge]) -> None:
         terms = self.terms
-        for what, charges in rounds if terms.per_round else ():
-            if not self._within(charges, terms.per_round):
-                cost = self._shown(charges, terms.per_round)
-                raise BudgetExceeded(
-                    f"budget: '{what}' alone would cost epsilon {cost:.4g}, a single round may cost "
-                    f"{terms.per_round:g}. Use more noise in it."
-                )
-        both = [*before, *(charge for _, charges in rounds for charge in charges)]
+        if terms.per_round and not self._within(charges, terms.per_round):
+            cost = self._shown(charges, terms.per_round)
+            raise BudgetExceeded(
+                f"budget: '{what}' alone would cost epsilon {cost:.4g}, a single round may cost "
+                f"{terms.per_round:g}. Use more noise in it."
+            )
+        both = [*before, *charges]
         if not _steps(both) <= self._approved and not self._within(both, terms.epsilon):
             cost = self._shown(both, terms.epsilon)
-            named = rounds[0][0] if len(rounds) == 1 else f"{rounds[0][0]} to {rounds[-1][0]}"
             raise BudgetExceeded(
-                f"budget: '{named}' would bring epsilon to {cost:.4g} at delta {terms.delta:g}, the limit is "
+                f"budget: '{what}' would bring epsilon to {cost:.4g} at delta {terms.delta:g}, the limit is "
                 f"{terms.epsilon:g}; {self._epsilon(before):.4g} is spent. Nothing was released."
             )
 

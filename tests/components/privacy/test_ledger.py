@@ -158,17 +158,3 @@ def test_noise_that_follows_outputs_needs_the_filter() -> None:
 def test_a_release_without_noise_cannot_be_charged(path) -> None:
     with pytest.raises(ComponentError, match="nothing to charge"):
         Budget(path, TERMS).charge("train/0", [])
-
-
-def test_rounds_that_are_charged_together_are_all_written_or_none(path) -> None:
-    budget = Budget(path, TERMS)
-    allowed = budget.possible(lambda round: ROUND)
-    rounds = [(f"round {number + 1}", ROUND) for number in range(allowed + 1)]
-    with pytest.raises(BudgetExceeded, match=rf"'round 1 to round {allowed + 1}' would bring epsilon"):
-        budget.charge_all(rounds)
-    assert budget.head == (0, "")
-    budget.charge_all(rounds[:-1])
-    assert budget.head[0] == allowed == budget.report()["rounds"]
-    assert budget.report()["round_maximum"] == pytest.approx(gaussian_epsilon([4.0], 1e-5), abs=1e-3)
-    with pytest.raises(ComponentError, match="nothing to charge"):
-        budget.charge_all([("round 1", ROUND), ("round 2", [])])
