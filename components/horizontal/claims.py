@@ -109,7 +109,9 @@ class FedAvgTrainClaims(Claims):
                 found.append(str(problem))
         local = spec.keep_local or spec.norm == "batch"
         if local and _judge(node) and _judge(node)[0] not in clients_of(node):
-            found.append("layers that stay local have no common form: reference rows must lie at one of the clients.")
+            found.append(
+                "layers that stay local have no common form: reference rows ('valid') must lie at one of the clients."
+            )
         return found
 
 
@@ -136,7 +138,8 @@ class FedAvgPredictClaims(Claims):
         model, data = node.one("model"), node.one("data")
         if model is None or data is None or not model.parties or set(data.parties) <= set(model.parties):
             return []
-        return [f"the model lies at {', '.join(model.parties)}, the rows at {', '.join(data.parties)}."]
+        lies = f"the model lies at {', '.join(model.parties)}, the rows at {', '.join(data.parties)}"
+        return [f"{lies}: score rows of one of the former, or let that party take part in the training."]
 
 
 def _judge(node: NodeView) -> tuple[str, ...]:

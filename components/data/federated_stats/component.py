@@ -81,7 +81,7 @@ class FederatedStats(Component):
         spec.check()
         tables = {part.party: part for part in (VTable.from_distdata(each).get_party(0) for each in self.tables)}
         if len(tables) < len(self.tables):
-            raise ComponentError("a party has more than one of the tables; a client brings one.")
+            raise ComponentError("a party has more than one of the tables; a client brings one: join its files first.")
         columns = numeric_columns(tables)
         coordinator = choose_coordinator(self.coordinator, list(tables), ctx.parties)
         settings = sum_settings(parameters(self, [f"secure_sum/{each.name}" for each in fields(StatsSum)]))
@@ -172,7 +172,9 @@ def numeric_columns(tables: dict[str, Any]) -> list[str]:
     first = next(iter(tables))
     found = [name for name in features[first] if types[first][name] != "str"]
     if not found:
-        raise ComponentError("the tables have no numeric feature.")
+        raise ComponentError(
+            "the tables have no numeric feature: declare 'types' in data/read_table, or leave this step out."
+        )
     return found
 
 

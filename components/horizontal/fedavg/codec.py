@@ -109,7 +109,7 @@ def shares_of(weights: Mapping[str, float], release: Release, colluding: int) ->
     """
     largest = max(weights.values(), default=0.0)
     if largest <= 0 or min(weights.values()) <= 0:
-        raise ComponentError("a client's update does not count in this round: its weight is 0.")
+        raise ComponentError("a client's update does not count in this round: its weight is 0. Raise weights/smallest.")
     factors = {party: weight / largest for party, weight in weights.items()}
     others = len(weights) - 1
     noise = 1.0

@@ -62,9 +62,11 @@ class ModelSpec:
         if self.kind in ("mlp", "cnn") and not self.layers:
             raise ComponentError(f"net/kind {self.kind} needs net/layers; use logistic for none.")
         if self.kind == "module" and ":" not in self.path:
-            raise ComponentError(f"net/module '{self.path}' is not of the form package.module:Class.")
+            raise ComponentError(
+                f"net/module '{self.path}' is not of the form package.module:Class, such as bank_models:Net."
+            )
         if self.kind != "module" and self.path:
-            raise ComponentError("net/module is given, but net/kind is not module.")
+            raise ComponentError(f"net/module is given, but net/kind is {self.kind}: set it to module.")
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -127,13 +129,18 @@ class Privacy:
         """
         if self.unit == "none":
             if self.adaptive_clip:
-                raise ComponentError("privacy/adaptive_clip counts norms under noise; privacy/unit none adds none.")
+                raise ComponentError(
+                    "privacy/adaptive_clip counts norms under noise; privacy/unit none adds none. Leave it 0, or "
+                    "choose a unit."
+                )
             return
         if self.schedule == "by_round":
             if dict(self.by_round).get(1, 0.0) <= 0:
                 raise ComponentError("privacy/by_round must say the noise of round 1, such as ['1:4', '20:2'].")
         elif self.by_round:
-            raise ComponentError(f"privacy/by_round is given, but privacy/schedule is {self.schedule}.")
+            raise ComponentError(
+                f"privacy/by_round is given, but privacy/schedule is {self.schedule}: set it to by_round."
+            )
         elif self.schedule != "constant" and not 0 < self.noise <= self.noise_last:
             raise ComponentError(
                 f"privacy/schedule: {self.schedule} goes between privacy/noise and privacy/noise_last; give both, the "
@@ -173,8 +180,8 @@ class Weighting:
             )
         if clients and not self.smallest * clients <= 1 <= self.largest * clients:
             raise ComponentError(
-                f"weights of {clients} clients between {self.smallest:g} and {self.largest:g} cannot sum to 1; "
-                f"smallest is at most {1 / clients:.3g} and largest at least {1 / clients:.3g}."
+                f"weights of {clients} clients between {self.smallest:g} and {self.largest:g} cannot sum to 1: "
+                f"weights/smallest must be at most {1 / clients:.3g} and weights/largest at least {1 / clients:.3g}."
             )
 
 
@@ -323,7 +330,9 @@ class Settings:
             )
         late = [f"{party}:{rounds}" for party, rounds in self.slow if rounds - 1 > self.max_staleness]
         if late:
-            raise ComponentError(f"slow has {', '.join(late)}, more than max_staleness {self.max_staleness} allows.")
+            raise ComponentError(
+                f"slow has {', '.join(late)}, more than max_staleness {self.max_staleness} allows. Raise it."
+            )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -52,7 +52,7 @@ def test_three_clients_cost_three_comparisons() -> None:
 
 def test_values_that_would_overflow_a_comparison_are_refused() -> None:
     require_fit(LARGEST - 1)
-    with pytest.raises(ComponentError, match="lower the number of bits"):
+    with pytest.raises(ComponentError, match="lower guard/bits"):
         require_fit(LARGEST)
 
 
