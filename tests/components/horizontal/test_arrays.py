@@ -31,5 +31,5 @@ def test_where_there_is_nothing_to_score_nobody_is_told_to_train():
         lambda: table_arrays(FRAME.head(0), COLUMNS, label=False),
         lambda: image_arrays(np.zeros((0, 4, 4), np.uint8), None),
     ):
-        with pytest.raises(ComponentError, match="there is no (row|image) to score"):
+        with pytest.raises(ComponentError, match=r"there is no (row|image) to score"):
             empty()
