@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from veilflow.components.horizontal.fedavg.budget import multipliers
 from veilflow.components.horizontal.fedavg.codec import mask_of, value_bound
 from veilflow.components.horizontal.fedavg.settings import Guard, ModelSpec, Privacy, Settings
 from veilflow.components.horizontal.fedavg_train import training as trainings
@@ -23,6 +24,7 @@ from veilflow.components.privacy.secagg.settings import SumSettings
 
 CLIENTS = ("a", "b", "c", "d")
 WIDTH = 9
+LOGISTIC = ModelSpec("logistic", ())
 EXACT = Settings(
     9,
     privacy=Privacy("none"),
@@ -88,7 +90,9 @@ _LOCAL = {
 }
 
 
-def begin(monkeypatch: pytest.MonkeyPatch, settings: Settings, world: World, reference: Any = None) -> Any:
+def begin(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, world: World, reference: Any = None, spec: ModelSpec = LOGISTIC
+) -> Any:
     """A training of `CLIENTS` in this process; with ``reference`` rows the coordinator judges."""
     for module in (trainings, workforce, secure_sum, plain):
         for name in set(_LOCAL) & set(vars(module)):
@@ -103,7 +107,8 @@ def begin(monkeypatch: pytest.MonkeyPatch, settings: Settings, world: World, ref
     def make_sum(size: int) -> SecureSum:
         return SecureSum(ctx, settings.secure_sum, CLIENTS, "hub", bound)
 
-    training = trainings.FedAvgTraining(cast, ModelSpec("logistic", ()), settings, [], make_sum, None)
+    noises = multipliers(settings, cast.rows)
+    training = trainings.FedAvgTraining(cast, spec, settings, noises, make_sum, None)
     training.distribute()
     return training
 

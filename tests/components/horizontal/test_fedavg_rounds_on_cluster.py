@@ -101,18 +101,6 @@ def test_a_round_goes_on_without_a_client_that_has_not_finished_and_takes_its_up
     assert found["same"]
 
 
-def all_wait(ctx: Any) -> list[float]:
-    from veilflow.components.horizontal.fedavg.settings import ModelSpec
-
-    waiting = plain(4, slow=(("bank_b", 2), ("bank_c", 2)))
-    return [each["train_loss"] for each in Federation(ctx, waiting, ModelSpec("logistic", ())).run()]
-
-
-def test_a_round_in_which_too_few_are_ready_has_figures_all_the_same(banks: Any) -> None:
-    found = banks.call(all_wait)["bank_a"]
-    assert [loss > 0 for loss in found] == [False, True, False, True]
-
-
 def stopping(ctx: Any) -> dict[str, Any]:
     """Reference rows with turned labels: every round makes it worse there."""
     from veilflow.components.devices.pyu import run_on

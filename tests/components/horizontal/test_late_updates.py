@@ -60,3 +60,11 @@ def test_a_round_waits_where_a_sum_would_lack_updates_and_not_for_ever(monkeypat
     training = begin(monkeypatch, WAITING, World({("b", 0): 2, ("c", 0): 2, ("d", 0): 2}))
     with pytest.raises(ComponentError, match=r"b, c, d did not finish a local training in 0 minutes\. Look into its"):
         training.round(0)
+
+
+def test_a_round_in_which_too_few_are_ready_is_not_added_up_and_has_figures_all_the_same(monkeypatch):
+    slow = tuple((party, 2) for party in "bcd")
+    world = World()
+    training = begin(monkeypatch, replace(EXACT, slow=slow), world)
+    told = [counted(training, world, 0, {}), counted(training, world, 1, {**dict.fromkeys("bcd", 0), "a": 0})]
+    assert [each["train_loss"] for each in told] == [0.0, 1.0]
