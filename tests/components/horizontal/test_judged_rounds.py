@@ -8,13 +8,15 @@ import pytest
 
 from veilflow.components.horizontal.fedavg.client import make_client
 from veilflow.components.horizontal.fedavg.judge import figures, reference_update
-from veilflow.components.horizontal.fedavg.settings import Guard, ModelSpec
+from veilflow.components.horizontal.fedavg.settings import Guard, ModelSpec, Weighting
 from veilflow.components.horizontal.fedavg_train.standing import NONE_YET
 
 from .one_process import EXACT, WIDTH, World, begin, counted, params
 
 X = np.random.default_rng(4).normal(size=(200, WIDTH)).astype(np.float32)
 REFERENCE = X, (X[:, 0] > 0).astype(np.float32)
+SELDOM = Weighting(every=5)
+"""Scores every five rounds; judged is in each."""
 JUDGE = make_client(ModelSpec("logistic", ()), EXACT, REFERENCE, (WIDTH,), np.random.default_rng(0))
 
 
@@ -35,7 +37,8 @@ def loss(training: Any) -> float:
 @pytest.mark.parametrize("bad", [0, 2])
 def test_an_update_against_the_reference_rows_does_not_count_in_its_round_and_does_in_the_next(monkeypatch, bad):
     world = Senders(("c", bad))
-    training = begin(monkeypatch, replace(EXACT, guard=replace(EXACT.guard, least_cosine=0.0)), world, REFERENCE)
+    settings = replace(EXACT, guard=replace(EXACT.guard, least_cosine=0.0), weighting=SELDOM)
+    training = begin(monkeypatch, settings, world, REFERENCE)
     for number in range(4):
         sound = "abd" if number == bad else "abcd"
         counted(training, world, number, dict.fromkeys(sound, number))
@@ -62,14 +65,17 @@ def test_a_round_that_makes_it_worse_is_taken_back_with_all_that_follows_from_it
     assert training.standing.blamed == [(bad, "unknown (no single update is seen)", "the loss rose: round taken back")]
 
 
-def test_whose_update_raised_the_loss_is_known_where_updates_are_seen(monkeypatch):
+@pytest.mark.parametrize("bad", [0, 2])
+def test_whose_update_raised_the_loss_is_known_where_updates_are_seen(monkeypatch, bad):
     def sent(party: str, number: int, vector: np.ndarray) -> np.ndarray:
         own = 0.3 * np.eye(vector.size)["abcd".index(party)]
-        return reference_update(JUDGE, vector) * (-40 if party == "b" else 1) + own
+        return reference_update(JUDGE, vector) * (-40 if (party, number) == ("b", bad) else 1) + own
 
-    settings = replace(EXACT, guard=replace(EXACT.guard, veto=1e-6, least_cosine=-0.999999))
-    training = begin(monkeypatch, settings, World(update=sent), REFERENCE)
-    before = params(training)
-    training.round(0)
+    settings = replace(EXACT, guard=replace(EXACT.guard, veto=0.1), weighting=replace(SELDOM, by="contribution"))
+    world = World(update=sent)
+    training = begin(monkeypatch, settings, world, REFERENCE)
+    for number in range(bad + 1):
+        world.now, before = number, params(training)
+        training.round(number)
     assert (params(training) == before).all()
-    assert training.standing.blamed == [(0, "b", "the loss rose: round taken back")]
+    assert training.standing.blamed == [(bad, "b", "the loss rose: round taken back")]
