@@ -4,13 +4,8 @@ from collections.abc import Sequence
 
 from veilflow.components.claims import NodeView
 from veilflow.components.errors import ComponentError
-from veilflow.components.privacy.secagg.settings import SumSettings
-
-
-def strings(value: object) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return (value,) if value else ()
-    return tuple(str(item) for item in value) if isinstance(value, Sequence) else ()
+from veilflow.components.parameters import strings
+from veilflow.components.privacy.secagg.parameters import sum_settings
 
 
 def clients_of(node: NodeView) -> tuple[str, ...]:
@@ -18,23 +13,25 @@ def clients_of(node: NodeView) -> tuple[str, ...]:
     return tuple(dict.fromkeys(party for table in node.inputs.get("tables", ()) for party in table.parties))
 
 
+def choose_coordinator(named: object, clients: Sequence[str], parties: Sequence[str]) -> str:
+    """Who adds up: the party that the parameter ``coordinator`` names, or the first one without a table.
+
+    Raises:
+        ComponentError: none is named, and every party has a table.
+    """
+    free = [party for party in parties if party not in clients]
+    if not strings(named) and not free:
+        raise ComponentError("every party has a table; name the one that adds up with 'coordinator'.")
+    return (strings(named) or free)[0]
+
+
 def coordinator_of(node: NodeView) -> str:
-    """Who adds up; the first client where every party has a table and none is named."""
-    named, clients = strings(node.params.get("coordinator")), clients_of(node)
-    free = [party for party in node.parties if party not in clients]
-    return (named or tuple(free) or clients or node.parties)[0]
-
-
-def sum_settings(node: NodeView) -> SumSettings:
-    """The secure sum of a step with a ``secure_sum`` structure."""
-    given = node.params
-    return SumSettings(
-        str(given.get("secure_sum/backend", "masks")),
-        str(given.get("secure_sum/keeper") or ""),
-        int(given.get("secure_sum/key_bits", 3072)),
-        int(given.get("secure_sum/minimum_clients", 2)),
-        str(given.get("secure_sum/combine", "mean")),
-    )
+    """`choose_coordinator`; the first client where that is refused, for what must be told all the same."""
+    clients = clients_of(node)
+    try:
+        return choose_coordinator(node.params.get("coordinator"), clients, node.parties)
+    except ComponentError:
+        return clients[0]
 
 
 def sum_problems(node: NodeView) -> list[str]:
@@ -43,11 +40,13 @@ def sum_problems(node: NodeView) -> list[str]:
     if not clients:
         return []
     if len(clients) < 2:
-        return [f"all of 'tables' lie at {clients[0]}; there is nothing to average over one client."]
-    if set(node.parties) <= set(clients) and not strings(node.params.get("coordinator")):
-        return ["every party has a table; name the one that adds up with 'coordinator'."]
+        return [
+            f"all of 'tables' lie at {clients[0]}; there is nothing to average over one client. Give one table of "
+            "each client."
+        ]
     try:
-        sum_settings(node).check(clients, coordinator_of(node))
+        coordinator = choose_coordinator(node.params.get("coordinator"), clients, node.parties)
+        sum_settings(node.params).check(clients, coordinator)
     except ComponentError as problem:
         return [str(problem)]
     return []

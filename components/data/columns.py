@@ -67,7 +67,9 @@ def common_columns(
                 "data/read_table, the same at every client."
             )
         if labels[party][0] != labels[first][0]:
-            raise ComponentError(f"the label is '{labels[first][0]}' at {first} and '{labels[party][0]}' at {party}.")
+            raise ComponentError(
+                f"the label is '{labels[first][0]}' at {first} and '{labels[party][0]}' at {party}; rename one."
+            )
     require_same_features(features, types)
     texts = [name for name in features[first] if types[first][name] == "str"]
     open_texts = [name for name in texts if name not in categories]
@@ -78,7 +80,9 @@ def common_columns(
         )
     strange = [name for name in categories if name not in texts]
     if strange:
-        raise ComponentError(f"categories name {listed(strange)}, which the clients have not as text features.")
+        raise ComponentError(
+            f"categories name {listed(strange)}, which the clients have not as text features; leave it out."
+        )
     return Columns(tuple(features[first]), labels[first][0], {name: categories[name] for name in texts})
 
 

@@ -1,21 +1,14 @@
 """Claims of the `horizontal` components."""
 
-from collections.abc import Sequence
+from functools import partial
 
 from veilflow.components.claims import ALL, PUBLISHED, Artifact, Claims, Disclosure, NodeView, Protection, Send
-from veilflow.components.data.clients import clients_of, coordinator_of, strings, sum_problems, sum_settings
+from veilflow.components.data.clients import clients_of, coordinator_of, sum_problems
 from veilflow.components.data.columns import parse_categories
 from veilflow.components.errors import ComponentError
-from veilflow.components.horizontal.fedavg.settings import (
-    Compress,
-    Guard,
-    ModelSpec,
-    Privacy,
-    Settings,
-    Weighting,
-    parse_by_round,
-    parse_slow,
-)
+from veilflow.components.horizontal.fedavg.parameters import LISTED, settings_of, spec_of
+from veilflow.components.horizontal.fedavg.settings import Settings
+from veilflow.components.parameters import strings
 from veilflow.components.privacy.secagg import declare
 from veilflow.components.privacy.secagg.settings import MEDIAN, SPU
 
@@ -28,7 +21,7 @@ class FedAvgTrainClaims(Claims):
     """Who computes, and what leaves a client."""
 
     def takes_part(self, node: NodeView) -> tuple[str, ...]:
-        if sum_settings(node).backend == SPU:
+        if _settings(node).secure_sum.backend == SPU:
             return node.parties
         working = {*clients_of(node), coordinator_of(node), *_judge(node)}
         return tuple(party for party in node.parties if party in working)
@@ -48,7 +41,7 @@ class FedAvgTrainClaims(Claims):
             Send("published", max_items=1 << 16),
             Send(GLOBAL, (coordinator,), to, "array", "float32", ("parameters",), max_bytes=_LARGE, times=1),
             _vector(SUM, (coordinator,), to, SUM_BYTES),
-            *declare.sends(sum_settings(node), clients, coordinator),
+            *declare.sends(_settings(node).secure_sum, clients, coordinator),
         ]
         if judge and _settings(node).needs_individual:
             found.append(_vector(SCORED, clients, judge, SCORED_BYTES))
@@ -106,16 +99,19 @@ class FedAvgTrainClaims(Claims):
 
     def problems(self, node: NodeView) -> list[str]:
         found = sum_problems(node)
-        for check in (lambda: _settings(node).check(_spec(node), clients_of(node), bool(_judge(node))),
-                      lambda: parse_by_round(strings(node.params.get("privacy/by_round"))),
-                      lambda: parse_categories(strings(node.params.get("categories")))):  # fmt: skip
+        spec, settings = spec_of(node.params), _settings(node)
+        lists = {**LISTED, "categories": lambda entries: parse_categories(strings(entries))}
+        checks = [partial(parse, node.params.get(path) or ()) for path, parse in lists.items()]
+        for check in (*checks, partial(settings.check, spec, clients_of(node), bool(_judge(node)))):
             try:
                 check()
             except ComponentError as problem:
                 found.append(str(problem))
-        local = strings(node.params.get("net/keep_local")) or node.params.get("net/norm") == "batch"
+        local = spec.keep_local or spec.norm == "batch"
         if local and _judge(node) and _judge(node)[0] not in clients_of(node):
-            found.append("layers that stay local have no common form: reference rows must lie at one of the clients.")
+            found.append(
+                "layers that stay local have no common form: reference rows ('valid') must lie at one of the clients."
+            )
         return found
 
 
@@ -142,7 +138,8 @@ class FedAvgPredictClaims(Claims):
         model, data = node.one("model"), node.one("data")
         if model is None or data is None or not model.parties or set(data.parties) <= set(model.parties):
             return []
-        return [f"the model lies at {', '.join(model.parties)}, the rows at {', '.join(data.parties)}."]
+        lies = f"the model lies at {', '.join(model.parties)}, the rows at {', '.join(data.parties)}"
+        return [f"{lies}: score rows of one of the former, or let that party take part in the training."]
 
 
 def _judge(node: NodeView) -> tuple[str, ...]:
@@ -150,61 +147,12 @@ def _judge(node: NodeView) -> tuple[str, ...]:
     return valid.parties[:1] if valid is not None else ()
 
 
-def _spec(node: NodeView) -> ModelSpec:
-    given = node.params
-    sizes = given.get("net/layers")
-    kind = str(given.get("net/kind", "mlp"))
-    layers = tuple(int(size) for size in sizes) if isinstance(sizes, Sequence) and not isinstance(sizes, str) else (64,)
-    return ModelSpec(
-        kind,
-        () if kind == "logistic" else layers,
-        norm=str(given.get("net/norm", "none")),
-        path=str(given.get("net/module") or ""),
-    )
-
-
 def _settings(node: NodeView) -> Settings:
-    """What of the settings can be checked, or must be told, before a run."""
-    given = node.params
+    """What can be told before a run, also where a list is of a wrong form (see `FedAvgTrainClaims.problems`)."""
     try:
-        slow = parse_slow(strings(given.get("slow")))
-        by_round = parse_by_round(strings(given.get("privacy/by_round")))
+        return settings_of(node.params)
     except ComponentError:
-        slow, by_round = (), ()
-    return Settings(
-        rounds=int(given.get("rounds", 20)),
-        privacy=Privacy(
-            str(given.get("privacy/unit", "record")),
-            float(given.get("privacy/clip", 1.0)),
-            float(given.get("privacy/noise", 0.0)),
-            float(given.get("privacy/epsilon", 8.0)),
-            float(given.get("privacy/delta", 1e-5)),
-            str(given.get("privacy/schedule", "constant")),
-            float(given.get("privacy/noise_last", 0.0)),
-            float(given.get("privacy/first_floor", 0.0)),
-            by_round,
-            float(given.get("privacy/adaptive_clip", 0.0)),
-            float(given.get("privacy/vote_noise", 10.0)),
-            int(given.get("privacy/colluding", -1)),
-        ),
-        compress=Compress(float(given.get("compress/keep", 1.0)), train=str(given.get("compress/train", "masked"))),
-        weighting=Weighting(
-            str(given.get("weights/by", "equal")),
-            smallest=float(given.get("weights/smallest", 0.05)),
-            largest=float(given.get("weights/largest", 0.6)),
-        ),
-        guard=Guard(
-            update_norm=float(given.get("guard/update_norm", 10.0)),
-            bits=int(given.get("guard/bits", 0)),
-            least_cosine=float(given.get("guard/least_cosine", -1.0)),
-            veto=float(given.get("guard/veto", 0.0)),
-        ),
-        slow=slow,
-        wait=float(given.get("wait", 0.0)),
-        patience=int(given.get("patience", 0)),
-        max_staleness=int(given.get("max_staleness", 5)),
-        secure_sum=sum_settings(node),
-    )
+        return settings_of({path: value for path, value in node.params.items() if path not in LISTED})
 
 
 def _what(settings: Settings) -> str:

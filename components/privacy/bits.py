@@ -1,4 +1,7 @@
-"""Whole numbers of any width as bytes without gaps: what travels takes the bits it needs, and none more."""
+"""Whole numbers of any width as bytes without gaps: what travels takes the bits it needs, and none more.
+
+Nobody adds these bytes; `packing` leaves room in each slot, so that packed numbers can be added while encrypted.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,8 @@ def unpack_bits(raw: bytes, width: int, count: int) -> np.ndarray:
     if len(raw) != packed_size(count, width):
         raise ComponentError(
             f"{len(raw)} bytes were received for {count} numbers of {width} bits, which take "
-            f"{packed_size(count, width)}. Parties run different versions or settings."
+            f"{packed_size(count, width)}. Parties run different versions of VeilFlow or of the pipeline file; use the "
+            "same."
         )
     octets = -(-width // 8)
     wide = np.zeros((count, 8), np.uint8)
@@ -42,7 +46,7 @@ def unpack_bits(raw: bytes, width: int, count: int) -> np.ndarray:
     else:
         bits = np.unpackbits(np.frombuffer(raw, np.uint8))
         if bits[count * width :].any():
-            raise ComponentError("packed numbers have bits behind their end; a peer sent something else.")
+            raise ComponentError("packed numbers have bits behind their end: a peer runs another version, or cheats.")
         lines = np.zeros((count, 8 * octets), np.uint8)
         lines[:, 8 * octets - width :] = bits[: count * width].reshape(count, width)
         wide[:, 8 - octets :] = np.packbits(lines, axis=1)

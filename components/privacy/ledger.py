@@ -6,8 +6,8 @@
     budget.report()
 
 A charge is on disk before `charge` returns. A round that is repeated after a crash is charged again: its first noise
-may have left already. Entries are chained by hashes, and `head` can be compared among parties (`require_not_behind`),
-so that a ledger put back from a backup is noticed; whoever owns the disk can still forge one.
+may have left already. Entries are chained by hashes, which the other parties remember (`ledger_folder`), so that a
+ledger put back from a backup is noticed; whoever owns the disk can still forge one.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class BudgetExceeded(ComponentError):
 
 @dataclass(frozen=True)
 class BudgetTerms:
-    """What a budget means. Fixed when its ledger is made, but for ``epsilon``, which may be lowered.
+    """What a budget means. Fixed by its first charge, but for ``epsilon``, which may be lowered.
 
     Args:
         unit: one of `UNITS`.
@@ -100,10 +100,10 @@ class Budget:
 
     Args:
         path: its file; made if missing. One per data set and party.
-        terms: must agree with those in the file.
+        terms: must agree with those of the charges in the file, if there are any.
 
     Raises:
-        ComponentError: the file was made for other terms, or is damaged.
+        ComponentError: it was charged by other terms, or is damaged.
     """
 
     def __init__(self, path: Path, terms: BudgetTerms) -> None:
@@ -113,26 +113,25 @@ class Budget:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._locked():
             document = self._read()
-            if document is None:
+            if document is None or not document["entries"]:
                 order = filter_order(terms.epsilon, terms.delta) if terms.method == "filter" else None
                 document = {"terms": asdict(terms), "order": order, "entries": []}
                 self._write(document)
             self._order: float | None = document["order"]
-            kept = BudgetTerms(**document["terms"])
-            _require_same(kept, terms, self._path.name)
-            if terms.epsilon < kept.epsilon:
+            self._require_same(document)
+            kept = float(document["terms"]["epsilon"])
+            if terms.epsilon > kept:
+                raise ComponentError(
+                    f"budget: {self._path.name} was charged under epsilon {kept:g}; a run cannot raise it to "
+                    f"{terms.epsilon:g}. Ask for {kept:g} or less."
+                )
+            if terms.epsilon < kept:
                 self._write({**document, "terms": asdict(terms)})
 
     @property
     def spent(self) -> float:
         """Epsilon of all charges so far."""
         return self._epsilon(self._charges())
-
-    @property
-    def head(self) -> tuple[int, str]:
-        """How many charges there are, and the hash that stands for all of them: public, for the others to remember."""
-        entries = self._entries()
-        return len(entries), entries[-1]["hash"] if entries else ""
 
     def hashes(self) -> list[str]:
         """One hash per charge, oldest first; each stands for all up to it. Public, for the others to remember."""
@@ -156,26 +155,18 @@ class Budget:
         Raises:
             BudgetExceeded: they would exceed the budget, or the limit on a single round. Nothing was written.
         """
-        self.charge_all([(what, charges)])
-
-    def charge_all(self, rounds: Sequence[tuple[str, Sequence[Charge]]]) -> None:
-        """`charge` for several rounds, all or none, evaluated together: that takes about a second.
-
-        Raises:
-            BudgetExceeded: as `charge`.
-        """
-        if not rounds or not all(charges for _, charges in rounds):
+        if not charges:
             raise ComponentError("budget: there is nothing to charge; a release without noise has no epsilon.")
         with self._locked():
             document = self._read()
             assert document is not None, "the ledger was made with the Budget"
-            self._require_left(rounds, _charges(document["entries"]))
-            for what, charges in rounds:
-                previous = document["entries"][-1]["hash"] if document["entries"] else ""
-                entry: dict[str, Any] = {"what": what, "charges": [asdict(charge) for charge in charges]}
-                # Peers see the hash, and shall not guess other runs' charges by it.
-                entry["salt"] = secrets.token_hex(16)
-                document["entries"].append({**entry, "hash": _digest(previous, entry)})
+            self._require_same(document)  # another run may have made the first charge in the meantime
+            self._require_left(what, charges, _charges(document["entries"]))
+            previous = document["entries"][-1]["hash"] if document["entries"] else ""
+            entry: dict[str, Any] = {"what": what, "charges": [asdict(charge) for charge in charges]}
+            # Peers see the hash, and shall not guess other runs' charges by it.
+            entry["salt"] = secrets.token_hex(16)
+            document["entries"].append({**entry, "hash": _digest(previous, entry)})
             self._write(document)
 
     def possible(self, charges_of: Callable[[int], Sequence[Charge]], most: int = 4096) -> int:
@@ -191,24 +182,12 @@ class Budget:
         """
         allowed = self.possible(charges_of, rounds)
         if allowed < rounds:
+            # An epsilon that something was charged under cannot be raised.
+            more = "or smaller batches" if self.hashes() else "smaller batches, or a larger epsilon"
             raise BudgetExceeded(
                 f"budget: epsilon {self.terms.epsilon:g} at delta {self.terms.delta:g} allows {allowed} more round(s) "
-                f"of this noise, {rounds} are asked for ({self.spent:.3g} is spent). Use fewer rounds, more noise, a "
-                "smaller sampling rate, or a larger epsilon."
-            )
-
-    def require_not_behind(self, head: tuple[int, str]) -> None:
-        """Refuse a ledger that lacks charges that a peer remembers.
-
-        Raises:
-            ComponentError: the ledger was put back to an earlier state, or replaced.
-        """
-        count, digest = head
-        entries = self._entries()
-        if count and (len(entries) < count or entries[count - 1]["hash"] != digest):
-            raise ComponentError(
-                f"budget: {self._path.name} holds {len(entries)} charge(s), a peer remembers {count} others. It was "
-                "replaced or restored from an old copy; restore the newest one."
+                f"of this noise, {rounds} are asked for ({self.spent:.3g} is spent). Use fewer rounds, more noise, "
+                f"{more}."
             )
 
     def report(self) -> dict[str, Any]:
@@ -242,23 +221,35 @@ class Budget:
         bound = epsilon(charges, self.terms.delta, "rdp")
         return bound if bound > hopeless(limit) else self._epsilon(charges)
 
-    def _require_left(self, rounds: Sequence[tuple[str, Sequence[Charge]]], before: Sequence[Charge]) -> None:
+    def _require_left(self, what: str, charges: Sequence[Charge], before: Sequence[Charge]) -> None:
         terms = self.terms
-        for what, charges in rounds if terms.per_round else ():
-            if not self._within(charges, terms.per_round):
-                cost = self._shown(charges, terms.per_round)
-                raise BudgetExceeded(
-                    f"budget: '{what}' alone would cost epsilon {cost:.4g}, a single round may cost "
-                    f"{terms.per_round:g}. Use more noise in it."
-                )
-        both = [*before, *(charge for _, charges in rounds for charge in charges)]
+        if terms.per_round and not self._within(charges, terms.per_round):
+            cost = self._shown(charges, terms.per_round)
+            raise BudgetExceeded(
+                f"budget: '{what}' alone would cost epsilon {cost:.4g}, a single round may cost "
+                f"{terms.per_round:g}. Use more noise in it."
+            )
+        both = [*before, *charges]
         if not _steps(both) <= self._approved and not self._within(both, terms.epsilon):
             cost = self._shown(both, terms.epsilon)
-            named = rounds[0][0] if len(rounds) == 1 else f"{rounds[0][0]} to {rounds[-1][0]}"
             raise BudgetExceeded(
-                f"budget: '{named}' would bring epsilon to {cost:.4g} at delta {terms.delta:g}, the limit is "
-                f"{terms.epsilon:g}; {self._epsilon(before):.4g} is spent. Nothing was released."
+                f"budget: '{what}' would bring epsilon to {cost:.4g} at delta {terms.delta:g}, the limit is "
+                f"{terms.epsilon:g}; {self._epsilon(before):.4g} is spent. Nothing was released. Use fewer rounds or "
+                "more noise."
             )
+
+    def _require_same(self, document: dict[str, Any]) -> None:
+        """Refuse to add to charges that were counted in another way."""
+        written = {**document["terms"], "order": document["order"]}
+        wanted = {**asdict(self.terms), "order": self._order}
+        for field in ("unit", "delta", "method", "order"):
+            kept, asked = written[field], wanted[field]
+            if kept != asked:
+                raise ComponentError(
+                    f"budget: {self._path.name} counts with {field} {kept}, this run with {asked}. What was spent "
+                    "cannot be carried over; keep privacy/unit and privacy/delta, and a schedule that is adaptive or "
+                    "is not, as they were."
+                )
 
     def _charges(self) -> list[Charge]:
         return _charges(self._entries())
@@ -318,16 +309,3 @@ def _charges(entries: Sequence[dict[str, Any]]) -> list[Charge]:
 
 def _digest(previous: str, entry: dict[str, Any]) -> str:
     return hashlib.sha256((previous + json.dumps(entry, sort_keys=True)).encode()).hexdigest()
-
-
-def _require_same(kept: BudgetTerms, asked: BudgetTerms, name: str) -> None:
-    for field in ("unit", "delta", "method"):
-        if getattr(kept, field) != getattr(asked, field):
-            raise ComponentError(
-                f"budget: {name} counts with {field} {getattr(kept, field)}, this run with {getattr(asked, field)}. "
-                "What was spent cannot be carried over; keep the terms."
-            )
-    if asked.epsilon > kept.epsilon:
-        raise ComponentError(
-            f"budget: {name} was made with epsilon {kept.epsilon:g}; a run cannot raise it to {asked.epsilon:g}."
-        )

@@ -1,7 +1,8 @@
 """Many small whole numbers in few large ones: slots that add without touching each other.
 
 A value v with |v| <= bound is stored as v + bound, never negative, in a slot wide enough for the sum of all clients'.
-So sums of packed numbers are packed sums, exactly; there are no signs and no carries.
+So sums of packed numbers are packed sums, exactly; there are no signs and no carries. `bits` packs one line without
+room to add; calling it for every plaintext would take twice the time to unpack.
 """
 
 from __future__ import annotations

@@ -71,6 +71,6 @@ def update_multiplier(total: float, count_multiplier: float) -> float:
     if left <= 0:
         raise ComponentError(
             f"quantile: the count's multiplier {count_multiplier} must be above the round's, {total}; else nothing is "
-            "left for the update."
+            "left for the update. Raise privacy/vote_noise."
         )
     return left**-0.5  # type: ignore[no-any-return]

@@ -69,12 +69,12 @@ class Release:
         if widest > MAX_SIGMA:
             raise ComponentError(
                 f"release: the noise is {widest:.0f} grid steps wide, at most {MAX_SIGMA:.0f} are possible. Use a "
-                "coarser grid."
+                "coarser grid (fewer guard/bits)."
             )
         if 0 < widest < MIN_SIGMA:
             raise ComponentError(
                 f"release: the noise is {widest:.1f} grid steps wide; the accountant counts on at least "
-                f"{MIN_SIGMA:.0f}. Use a finer grid (more value bits)."
+                f"{MIN_SIGMA:.0f}. Use a finer grid (more guard/bits)."
             )
 
     def sensitivity(self, factor: float = 1.0) -> int:
@@ -104,14 +104,14 @@ def fitting(clip: float, multiplier: float, size: int, bound: int, rounding: str
     if not _fits(multiplier, size, rounding, low, bound):
         raise ComponentError(
             f"release: {size} coordinates do not fit into values up to {bound} with noise multiplier {multiplier}. Use "
-            "more value bits."
+            "more guard/bits."
         )
     try:
         return Release(clip, multiplier, Grid(clip * 2.0 ** (-low / 64), rounding), size, bound)
     except ComponentError:
         raise ComponentError(
             f"release: {size} coordinates do not fit into values up to {bound} with noise multiplier {multiplier}: its "
-            f"deviation would be less than {MIN_SIGMA:.0f} steps. Use more value bits."
+            f"deviation would be less than {MIN_SIGMA:.0f} steps. Use more guard/bits."
         ) from None
 
 

@@ -33,8 +33,9 @@ def require_columns(party: str, present: Sequence[str], wanted: Sequence[str]) -
     missing = [name for name in wanted if name not in present]
     if missing:
         raise ComponentError(
-            f"the model was trained on {_listed(missing)} at {party}, which the table lacks; "
-            f"it has {len(present)} columns there: {_listed(list(present))}."
+            f"the model was trained on {_listed(missing)} at {party}, which the table lacks; it has {len(present)} "
+            f"columns there: {_listed(list(present))}. Read the same columns ('columns' and 'drop' in "
+            "data/read_table), or train again without them."
         )
 
 
@@ -49,12 +50,15 @@ def feature_matrix(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
     if bad:
         counts = [f"{name} {count}" for name, count in bad.items()]
         raise ComponentError(
-            f"{len(bad)} feature(s) have missing or infinite cells: {_listed(counts)} of {len(frame)} rows; "
-            "fill or drop them with data/clean first."
+            f"{len(bad)} feature(s) have missing or infinite cells: {_listed(counts)} of {len(frame)} rows; fill or "
+            "drop them first, with data/clean, or alike at several clients with 'clean' of data/federated_stats."
         )
     large = [name for name, top in zip(columns, np.abs(values).max(axis=0, initial=0), strict=True) if top > 1e30]
     if large:
-        raise ComponentError(f"{_listed(large)} hold(s) values too large for single precision; scale with data/scale.")
+        raise ComponentError(
+            f"{_listed(large)} hold(s) values too large for single precision; scale with data/scale, or alike at "
+            "several clients with 'scale' of data/federated_stats."
+        )
     matrix: np.ndarray = values.astype(np.float32)
     return matrix
 
@@ -68,16 +72,22 @@ def binary_label(frame: pd.DataFrame, column: str, both: bool = True) -> np.ndar
     values = frame[column]
     missing = int(values.isna().sum())
     if missing:
-        raise ComponentError(f"label '{column}' is missing in {missing} of {len(frame)} rows; drop them first.")
+        raise ComponentError(
+            f"label '{column}' is missing in {missing} of {len(frame)} rows; leave these out with incomplete_rows: "
+            "drop in data/read_table."
+        )
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64)
     strange = int((~np.isin(numbers, (0.0, 1.0))).sum())
     if strange:
         raise ComponentError(
             f"label '{column}' is neither 0 nor 1 in {strange} of {len(frame)} rows ({values.nunique()} distinct "
-            "values); a binary classifier is trained (see 'label_above' in data/read_table)."
+            "values); a model here tells two classes apart: make it 0 and 1 with 'label_above' in data/read_table."
         )
     if both and len(np.unique(numbers)) < 2:
-        raise ComponentError(f"label '{column}' holds one class only in {len(frame)} row(s); nothing can be learned.")
+        raise ComponentError(
+            f"label '{column}' holds one class only in {len(frame)} row(s): nothing can be learned or judged by it. "
+            "Bring rows of both classes."
+        )
     label: np.ndarray = numbers.astype(np.float32)
     return label
 

@@ -33,7 +33,7 @@ def load_module(spec: Module) -> "nn.Module":
 
     package, _, name = spec.path.partition(":")
     if not name:
-        raise ComponentError(f"'{spec.path}' is not of the form package.module:Class.")
+        raise ComponentError(f"'{spec.path}' is not of the form package.module:Class, such as bank_models:Net.")
     try:
         found = getattr(importlib.import_module(package), name)
     except (ImportError, AttributeError) as problem:
@@ -41,10 +41,11 @@ def load_module(spec: Module) -> "nn.Module":
             f"'{spec.path}' cannot be imported ({type(problem).__name__}); install it at every party that trains."
         ) from None
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise ComponentError(f"'{spec.path}' is not a flax.linen module.")
+        raise ComponentError(f"'{spec.path}' is not a flax.linen module; name a class that extends it.")
     try:
         return found(**json.loads(spec.arguments))
     except (TypeError, ValueError):
         raise ComponentError(
-            f"'{spec.path}' does not take the arguments it was given; they must be a JSON object."
+            f"'{spec.path}' does not take the arguments it was given; they must be a JSON object with its "
+            "constructor's arguments by name."
         ) from None

@@ -34,7 +34,7 @@ def settings(unit: str, backend: str, bits: int, keep: float, contribution: bool
     """One way to run a round; noise 1 is in the range that budgets of a few units need."""
     return Settings(
         100,
-        LocalSettings(batch=batch),
+        LocalSettings(batch=batch, rate=0.1),
         Privacy(unit, noise=1.0 if unit != "none" else 0.0),
         Weighting("contribution" if contribution else "equal"),
         guard=Guard(bits=bits),

@@ -3,7 +3,6 @@
 import logging
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from secretflow.component.core import (
     Component,
@@ -26,6 +25,7 @@ from veilflow.components.application.evaluate.scores import OneClassError
 from veilflow.components.application.evaluate.threshold import ThresholdRule
 from veilflow.components.application.exports import export_bytes
 from veilflow.components.application.limits import MIN_GROUP_ROWS
+from veilflow.components.devices.attributes import decimal
 from veilflow.components.devices.events import receipt
 from veilflow.components.devices.pyu import publish, run_on, send_to
 from veilflow.components.devices.report import ReportBuilder
@@ -123,13 +123,8 @@ class Evaluate(Component):
                 )
         rule: Any = self.threshold.get_selected()
         value = getattr(self.threshold, rule, None)
-        threshold = ThresholdRule(rule, _decimal(value)) if isinstance(value, (int, float)) else ThresholdRule(rule)
+        threshold = ThresholdRule(rule, decimal(value)) if isinstance(value, (int, float)) else ThresholdRule(rule)
         return Settings(columns["score"], columns["label"], columns["groups"], threshold, int(self.bins))
-
-
-def _decimal(value: float) -> float:
-    """The number the user wrote: attributes travel as 32-bit floats, which make 0.3 a little more than 0.3."""
-    return float(str(np.float32(value)))
 
 
 def _only_label(part: VTableParty) -> str:

@@ -1,10 +1,11 @@
 """Claims of data/federated_stats."""
 
 from veilflow.components.claims import ALL, Artifact, Claims, Disclosure, NodeView, Protection, Send
-from veilflow.components.data.clients import clients_of, coordinator_of, sum_problems, sum_settings
+from veilflow.components.data.clients import clients_of, coordinator_of, sum_problems
 from veilflow.components.data.federated_stats.spec import StatsSpec
 from veilflow.components.errors import ComponentError
 from veilflow.components.privacy.secagg import declare
+from veilflow.components.privacy.secagg.parameters import sum_settings
 
 
 class FederatedStatsClaims(Claims):
@@ -20,7 +21,7 @@ class FederatedStatsClaims(Claims):
     def sends(self, node: NodeView) -> list[Send]:
         clients = clients_of(node) or (ALL,)
         totals = Send("published", max_items=1 << 20, max_bytes=64 << 20)
-        return [totals, *declare.sends(sum_settings(node), clients, coordinator_of(node))]
+        return [totals, *declare.sends(sum_settings(node.params), clients, coordinator_of(node))]
 
     def discloses(self, node: NodeView) -> list[Disclosure]:
         clients, levels = clients_of(node), len(_spec(node).levels)
@@ -28,13 +29,13 @@ class FederatedStatsClaims(Claims):
         note = "exact sums, without noise; with two clients each can subtract its own part"
         power = "the power of two above each column's largest magnitude"
         return [
-            *declare.discloses(sum_settings(node), clients, coordinator_of(node)),
+            *declare.discloses(sum_settings(node.params), clients, coordinator_of(node)),
             Disclosure((ALL,), what, clients, note, "statistics"),
             Disclosure((ALL,), power, clients, "per client", "statistics"),
         ]
 
     def protections(self, node: NodeView) -> list[Protection]:
-        return declare.protections(sum_settings(node), clients_of(node), coordinator_of(node))
+        return declare.protections(sum_settings(node.params), clients_of(node), coordinator_of(node))
 
     def problems(self, node: NodeView) -> list[str]:
         found = sum_problems(node)

@@ -7,7 +7,7 @@ Public   schema, row counts, each client's power of two above a column's largest
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,14 @@ import pandas as pd
 from secretflow.component.core import Component, Context, DistDataType, Field, Input, Interval, Output, VTable, register
 
 from veilflow.components.data.clean.rule import apply_clean
+from veilflow.components.data.clients import choose_coordinator
 from veilflow.components.data.columns import require_same_features
 from veilflow.components.data.federated_stats import statistics as stats
 from veilflow.components.data.federated_stats.rules import clean_rule, scale_rule
 from veilflow.components.data.federated_stats.spec import FILLS, SCALES, STEPS, StatsSpec
 from veilflow.components.data.names import listed
 from veilflow.components.data.rules import CLEAN_RULE, SCALE_RULE
+from veilflow.components.devices.attributes import decimal, parameters
 from veilflow.components.devices.events import sizes
 from veilflow.components.devices.objects import write_object
 from veilflow.components.devices.pyu import publish, run_on
@@ -28,8 +30,9 @@ from veilflow.components.devices.report import ReportBuilder
 from veilflow.components.devices.schemas import names_of_kind
 from veilflow.components.devices.tables import read_frame
 from veilflow.components.errors import ComponentError
+from veilflow.components.privacy.secagg import fields as sum_fields
+from veilflow.components.privacy.secagg.parameters import sum_settings
 from veilflow.components.privacy.secagg.secure_sum import SecureSum
-from veilflow.components.privacy.secagg.settings import BACKENDS, MASKS, MIN_KEY_BITS, SumSettings
 
 Local = Callable[[pd.DataFrame], np.ndarray]
 
@@ -38,15 +41,9 @@ Local = Callable[[pd.DataFrame], np.ndarray]
 class StatsSum:
     """How the coordinator gets the sums."""
 
-    backend: str = Field.attr(
-        desc="masks: pairwise masks; packed_he: Paillier; spu: secret shares; plain: no protection, simulation only.",
-        default=MASKS,
-        choices=list(BACKENDS),
-    )
-    keeper: str = Field.attr(desc="packed_he: who holds the key; empty: the first client.", default="")
-    key_bits: int = Field.attr(
-        desc="packed_he: of the key.", default=MIN_KEY_BITS, bound_limit=Interval.closed(MIN_KEY_BITS, 8192)
-    )
+    backend: str = sum_fields.backend()
+    keeper: str = sum_fields.keeper()
+    key_bits: int = sum_fields.key_bits()
 
 
 @register(domain="data", version="1.0.0", name="federated_stats")
@@ -80,15 +77,14 @@ class FederatedStats(Component):
     report: Output = Field.output(desc="The statistics.", types=[DistDataType.REPORT])
 
     def evaluate(self, ctx: Context) -> None:
-        spec = StatsSpec(self.method, self.fill, float(str(np.float32(self.clip))), int(self.bins))
+        spec = StatsSpec(self.method, self.fill, decimal(self.clip), int(self.bins))
         spec.check()
         tables = {part.party: part for part in (VTable.from_distdata(each).get_party(0) for each in self.tables)}
         if len(tables) < len(self.tables):
-            raise ComponentError("a party has more than one of the tables; a client brings one.")
+            raise ComponentError("a party has more than one of the tables; a client brings one: join its files first.")
         columns = numeric_columns(tables)
-        coordinator = _coordinator(ctx, self.coordinator, list(tables))
-        adding = self.secure_sum
-        settings = SumSettings(adding.backend, adding.keeper, int(adding.key_bits))
+        coordinator = choose_coordinator(self.coordinator, list(tables), ctx.parties)
+        settings = sum_settings(parameters(self, [f"secure_sum/{each.name}" for each in fields(StatsSum)]))
         secure = SecureSum(ctx, settings, list(tables), coordinator, stats.BOUND)
         sizes(ctx, coordinates=spec.length(len(columns)), rounds=spec.sums())
         frames = {party: read_frame(ctx, part) for party, part in tables.items()}
@@ -176,14 +172,10 @@ def numeric_columns(tables: dict[str, Any]) -> list[str]:
     first = next(iter(tables))
     found = [name for name in features[first] if types[first][name] != "str"]
     if not found:
-        raise ComponentError("the tables have no numeric feature.")
+        raise ComponentError(
+            "the tables have no numeric feature: declare 'types' in data/read_table, or leave this step out."
+        )
     return found
-
-
-def _coordinator(ctx: Context, wanted: Any, clients: list[str]) -> str:
-    named = wanted[0] if isinstance(wanted, list) and wanted else wanted
-    free = [party for party in ctx.parties if party not in clients]
-    return str(named or (free or clients)[0])
 
 
 def _write_report(output: Output, columns: Sequence[str], found: dict[str, Any], spec: StatsSpec) -> None:

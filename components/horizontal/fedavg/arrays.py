@@ -24,8 +24,7 @@ def table_arrays(
     Raises:
         ComponentError: no rows, gaps, infinite or text cells, values outside the categories.
     """
-    if len(frame) < (MIN_ROWS if label else 1):
-        raise ComponentError(f"{len(frame)} row(s): a client needs at least {MIN_ROWS} to train.")
+    _require_rows(len(frame), "row", label)
     parts = []
     for name in columns.features:
         if name in columns.categories:
@@ -37,6 +36,15 @@ def table_arrays(
         matrix = feature_matrix(frame, numbers) if numbers else np.zeros((len(frame), 0), np.float32)
         x = np.concatenate([matrix, *parts], axis=1)
     return x, binary_label(frame, columns.label, both) if label else None
+
+
+def _require_rows(count: int, what: str, training: bool) -> None:
+    if training and count < MIN_ROWS:
+        raise ComponentError(
+            f"{count} {what}(s): a client needs at least {MIN_ROWS} to train. Bring more, or leave it out of 'tables'."
+        )
+    if not count:
+        raise ComponentError(f"there is no {what} to score; look into the steps that made this input.")
 
 
 def _one_hot(column: pd.Series, values: tuple[str, ...]) -> np.ndarray:
@@ -59,8 +67,7 @@ def image_arrays(
     Raises:
         ComponentError: no images, or with ``both`` one class only.
     """
-    if len(images) < (MIN_ROWS if label is not None else 1):
-        raise ComponentError(f"{len(images)} image(s): a client needs at least {MIN_ROWS} to train.")
+    _require_rows(len(images), "image", label is not None)
     scale = 255.0 if images.dtype == np.uint8 else 1.0
     x = images.astype(np.float32) / np.float32(scale)
     if label is None:

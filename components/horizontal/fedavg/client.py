@@ -64,7 +64,10 @@ def common(client: Client) -> np.ndarray:
 def follow(client: Client, vector: np.ndarray) -> Client:
     """The client with the common parameters set to ``vector``."""
     if vector.shape != (client.layout.size,):
-        raise ComponentError(f"the global model has {vector.size} parameters, the model here {client.layout.size}.")
+        raise ComponentError(
+            f"the global model has {vector.size} parameters, the model here {client.layout.size}: install the same "
+            "VeilFlow and net/module at all parties."
+        )
     return replace(client, params={**client.params, **unflatten(vector, client.layout)})
 
 

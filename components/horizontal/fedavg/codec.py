@@ -4,6 +4,7 @@ Everything in `Code` and `Share` is public and worked out by every party for its
 its own weight before it is rounded, so that the whole numbers' bits go to the update and not to the weight.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -109,7 +110,7 @@ def shares_of(weights: Mapping[str, float], release: Release, colluding: int) ->
     """
     largest = max(weights.values(), default=0.0)
     if largest <= 0 or min(weights.values()) <= 0:
-        raise ComponentError("a client's update does not count in this round: its weight is 0.")
+        raise ComponentError("a client's update does not count in this round: its weight is 0. Raise weights/smallest.")
     factors = {party: weight / largest for party, weight in weights.items()}
     others = len(weights) - 1
     noise = 1.0
@@ -198,4 +199,4 @@ def packed_bytes(bound: int, clients: int, length: int) -> int:
 
 def mean_norm(release: Release, total: np.ndarray, shares: Mapping[str, Share]) -> float:
     """L2 norm of the mean update behind a sum: rotation has not changed it."""
-    return float(np.sqrt(squared_norm(total))) * release.grid.step / sum(share.factor for share in shares.values())
+    return math.sqrt(squared_norm(total)) * release.grid.step / sum(share.factor for share in shares.values())

@@ -104,7 +104,9 @@ def network(spec: ModelSpec) -> Network:
             made = _drawn(jax.eval_shape(module.init, key, rows), rng)
         strange = sorted(set(made) - {"params", "batch_stats"})
         if strange:
-            raise ComponentError(f"{spec.path} keeps {', '.join(strange)} besides parameters; that is not supported.")
+            raise ComponentError(
+                f"{spec.path} keeps {', '.join(strange)} besides parameters; keep state in 'batch_stats' alone."
+            )
         if jax.eval_shape(lambda tree, x: _logits(module.apply(tree, x)), made, rows).shape != (2,):
             raise ComponentError(f"{spec.path or spec.kind} must return one logit per row, shape (rows,) or (rows, 1).")
         return _flat(made["params"]), _flat(made.get("batch_stats", {}))

@@ -24,12 +24,6 @@ def begins(party: str, number: int, slow: Mapping[str, int]) -> bool:
     return number % slow.get(party, 1) == 0
 
 
-def arrives(party: str, number: int, slow: Mapping[str, int]) -> bool:
-    """Whether what ``party`` began is ready at the end of round ``number``."""
-    period = slow.get(party, 1)
-    return number % period == period - 1
-
-
 def staleness_weight(staleness: int, bound: int) -> float:
     """``(1 + staleness)**-0.5``; 0 beyond ``bound``. Staleness is the number of rounds the start model is old.
 

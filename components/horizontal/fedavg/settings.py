@@ -1,4 +1,7 @@
-"""Public settings of federated averaging: safe to log, to hash and to store with the model. Light."""
+"""Public settings of federated averaging: safe to log, to hash and to store with the model. Light.
+
+The defaults of `fedavg_train` are the defaults here: see `parameters`.
+"""
 
 import math
 from collections.abc import Sequence
@@ -59,9 +62,11 @@ class ModelSpec:
         if self.kind in ("mlp", "cnn") and not self.layers:
             raise ComponentError(f"net/kind {self.kind} needs net/layers; use logistic for none.")
         if self.kind == "module" and ":" not in self.path:
-            raise ComponentError(f"net/module '{self.path}' is not of the form package.module:Class.")
+            raise ComponentError(
+                f"net/module '{self.path}' is not of the form package.module:Class, such as bank_models:Net."
+            )
         if self.kind != "module" and self.path:
-            raise ComponentError("net/module is given, but net/kind is not module.")
+            raise ComponentError(f"net/module is given, but net/kind is {self.kind}: set it to module.")
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -77,9 +82,9 @@ class LocalSettings:
     """One client's share of a round."""
 
     epochs: int = 1
-    batch: int = 128
+    batch: int = 256
     optimiser: str = "sgd"
-    rate: float = 0.1
+    rate: float = 0.5
     proximal: float = 0.0
     """FedProx: pull towards the global model; 0 is FedAvg."""
 
@@ -88,7 +93,7 @@ class LocalSettings:
 class Privacy:
     """Differential privacy of what leaves a client."""
 
-    unit: str = "none"
+    unit: str = "record"
     clip: float = 1.0
     """L2 bound of one row's gradient."""
     noise: float = 0.0
@@ -124,13 +129,18 @@ class Privacy:
         """
         if self.unit == "none":
             if self.adaptive_clip:
-                raise ComponentError("privacy/adaptive_clip counts norms under noise; privacy/unit none adds none.")
+                raise ComponentError(
+                    "privacy/adaptive_clip counts norms under noise; privacy/unit none adds none. Leave it 0, or "
+                    "choose a unit."
+                )
             return
         if self.schedule == "by_round":
             if dict(self.by_round).get(1, 0.0) <= 0:
                 raise ComponentError("privacy/by_round must say the noise of round 1, such as ['1:4', '20:2'].")
         elif self.by_round:
-            raise ComponentError(f"privacy/by_round is given, but privacy/schedule is {self.schedule}.")
+            raise ComponentError(
+                f"privacy/by_round is given, but privacy/schedule is {self.schedule}: set it to by_round."
+            )
         elif self.schedule != "constant" and not 0 < self.noise <= self.noise_last:
             raise ComponentError(
                 f"privacy/schedule: {self.schedule} goes between privacy/noise and privacy/noise_last; give both, the "
@@ -170,8 +180,8 @@ class Weighting:
             )
         if clients and not self.smallest * clients <= 1 <= self.largest * clients:
             raise ComponentError(
-                f"weights of {clients} clients between {self.smallest:g} and {self.largest:g} cannot sum to 1; "
-                f"smallest is at most {1 / clients:.3g} and largest at least {1 / clients:.3g}."
+                f"weights of {clients} clients between {self.smallest:g} and {self.largest:g} cannot sum to 1: "
+                f"weights/smallest must be at most {1 / clients:.3g} and weights/largest at least {1 / clients:.3g}."
             )
 
 
@@ -225,7 +235,7 @@ class Compress:
 class Settings:
     """Everything that shapes a training."""
 
-    rounds: int
+    rounds: int = 20
     local: LocalSettings = field(default_factory=LocalSettings)
     privacy: Privacy = field(default_factory=Privacy)
     weighting: Weighting = field(default_factory=Weighting)
@@ -320,40 +330,9 @@ class Settings:
             )
         late = [f"{party}:{rounds}" for party, rounds in self.slow if rounds - 1 > self.max_staleness]
         if late:
-            raise ComponentError(f"slow has {', '.join(late)}, more than max_staleness {self.max_staleness} allows.")
+            raise ComponentError(
+                f"slow has {', '.join(late)}, more than max_staleness {self.max_staleness} allows. Raise it."
+            )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
-
-
-def parse_by_round(entries: Sequence[str]) -> tuple[tuple[int, float], ...]:
-    """``["1:4.0", "20:2.0"]`` as pairs of a round (from 1) and the noise from there on.
-
-    Raises:
-        ComponentError: an entry of another form.
-    """
-    found = {}
-    for entry in entries:
-        number, _, noise = entry.partition(":")
-        try:
-            found[int(number)] = float(noise)
-        except ValueError:
-            found[0] = 0.0
-        if min(found) < 1 or not all(0 < value < float("inf") for value in found.values()):
-            raise ComponentError(f"privacy/by_round: '{entry}' is not of the form round:noise, such as 20:1.5.")
-    return tuple(sorted(found.items()))
-
-
-def parse_slow(entries: Sequence[str]) -> tuple[tuple[str, int], ...]:
-    """``["bank_c:3"]`` as pairs.
-
-    Raises:
-        ComponentError: an entry of another form.
-    """
-    found = []
-    for entry in entries:
-        party, _, rounds = entry.partition(":")
-        if not party or not rounds.isdigit() or int(rounds) < 1:
-            raise ComponentError(f"slow: '{entry}' is not of the form party:rounds, such as bank_c:3.")
-        found.append((party, int(rounds)))
-    return tuple(found)

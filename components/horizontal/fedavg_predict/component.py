@@ -31,7 +31,7 @@ from veilflow.components.devices.tables import write_table
 from veilflow.components.errors import ComponentError
 from veilflow.components.horizontal.fedavg.bundle import MODEL_KIND, Facts
 from veilflow.components.horizontal.fedavg.client import logits, make_client, restored
-from veilflow.components.horizontal.fedavg.settings import Settings
+from veilflow.components.horizontal.fedavg.settings import Privacy, Settings
 from veilflow.components.horizontal.fedavg_train.component import read_source
 from veilflow.components.horizontal.fedavg_train.sources import Source, load
 from veilflow.components.training.features import require_columns
@@ -58,7 +58,10 @@ class FedAvgPredict(Component):
         public, parts = read_object(ctx, self.model, MODEL_KIND)
         facts, party = Facts.from_json(public), source.party
         if party not in parts:
-            raise ComponentError(f"the model lies at {', '.join(parts)}; {party} holds no copy to score its rows with.")
+            raise ComponentError(
+                f"the model lies at {', '.join(parts)}; {party} holds no copy to score its rows with. Score rows of "
+                f"one of the former, or let {party} take part in the training."
+            )
         _require_fit(source, facts)
         rules = _rules(parts[party], party, facts.rules) if self.use_rules else []
         rows = load(source, facts.columns, rules, label=False)
@@ -74,7 +77,7 @@ def _require_fit(source: Source, facts: Facts) -> None:
     if bool(source.shape) != (not facts.columns.features) or (source.shape and source.shape != facts.shape):
         seen = "x".join(map(str, source.shape)) or "a table"
         wanted = "a table" if facts.columns.features else "x".join(map(str, facts.shape))
-        raise ComponentError(f"the model takes {wanted}, the rows of {source.party} are {seen}.")
+        raise ComponentError(f"the model takes {wanted}, the rows of {source.party} are {seen}. Bring such rows.")
     require_columns(source.party, source.features, facts.columns.features)
 
 
@@ -88,7 +91,7 @@ def _rules(part: Any, party: str, count: int) -> list[Any]:
 def _scorer(facts: Facts) -> Any:
     def score(part: Any, rows: Any) -> np.ndarray:
         # Parameters are replaced by the stored ones: what they start from does not matter.
-        client = make_client(facts.spec, Settings(1), None, facts.shape, np.random.default_rng(0))
+        client = make_client(facts.spec, Settings(privacy=Privacy("none")), None, facts.shape, np.random.default_rng(0))
         found: np.ndarray = logits(restored(client, section(part, "model")), rows[0])
         return found
 
@@ -106,7 +109,7 @@ def _kept_fields(stored: Any, source: Source, facts: Facts) -> tuple[list[VTable
         label = [name for name in names_of_kind(schema, "label") if name == facts.columns.label]
         fields = [schema.fields[name] for name in ids]
     if SCORE in (*ids, *label):
-        raise ComponentError(f"the table at {source.party} has a column '{SCORE}' of its own; rename it.")
+        raise ComponentError(f"the table at {source.party} has a column '{SCORE}' of its own; rename it there.")
     fields.append(VTableField(SCORE, "float64", VTableFieldKind.FEATURE))
     if label and source.shape:
         fields.append(VTableField("label", "int64", VTableFieldKind.LABEL))

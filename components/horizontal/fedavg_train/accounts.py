@@ -26,17 +26,6 @@ from veilflow.components.training.checkpoints import Checkpoints
 from veilflow.components.training.history import History
 
 
-def choose_coordinator(ctx: Any, wanted: Any, clients: tuple[str, ...]) -> str:
-    """The party named by ``wanted``, or the first one without a table."""
-    named = wanted[0] if isinstance(wanted, list) and wanted else wanted
-    if named:
-        return str(named)
-    free = [party for party in ctx.parties if party not in clients]
-    if not free:
-        raise ComponentError("every party has a table; name the one that adds up with 'coordinator'.")
-    return str(free[0])
-
-
 class Ledgers:
     """Every client's ledger for its people, at that client; false where there are none.
 

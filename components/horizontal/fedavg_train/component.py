@@ -11,9 +11,11 @@ from typing import Any
 
 from secretflow.component.core import Component, Context, DistDataType, Field, Input, Interval, Output, VTable, register
 
+from veilflow.components.data.clients import choose_coordinator
 from veilflow.components.data.columns import parse_categories
 from veilflow.components.data.images.bundle import IMAGE_KIND
 from veilflow.components.data.rules import CLEAN_RULE, SCALE_RULE
+from veilflow.components.devices.attributes import parameters
 from veilflow.components.devices.events import progress, sizes
 from veilflow.components.devices.objects import read_object, write_object
 from veilflow.components.devices.pyu import publish, run_on
@@ -22,11 +24,9 @@ from veilflow.components.devices.tables import read_frame
 from veilflow.components.horizontal.fedavg.budget import multipliers, spent
 from veilflow.components.horizontal.fedavg.bundle import MODEL_KIND, Facts
 from veilflow.components.horizontal.fedavg.codec import value_bound
-from veilflow.components.horizontal.fedavg.settings import (
-    LOCAL_OPTIMISERS,
-)
+from veilflow.components.horizontal.fedavg.parameters import DEFAULTS, settings_of, spec_of
+from veilflow.components.horizontal.fedavg.settings import LOCAL_OPTIMISERS, LocalSettings, Settings
 from veilflow.components.horizontal.fedavg_train.accounts import (
-    choose_coordinator,
     open_budgets,
     require_summed,
     used_noises,
@@ -41,7 +41,6 @@ from veilflow.components.horizontal.fedavg_train.fields import (
     Sparse,
     Weigh,
 )
-from veilflow.components.horizontal.fedavg_train.options import settings_of, spec_of
 from veilflow.components.horizontal.fedavg_train.report import write_report
 from veilflow.components.horizontal.fedavg_train.sources import (
     Source,
@@ -71,32 +70,47 @@ class FedAvgTrain(Component):
         desc="Who adds up; empty: the first party without a table.", list_limit=Interval.closed(0, 1)
     )
     net: Model = Field.struct_attr(desc="The model.")
-    rounds: int = Field.attr(desc="Of local training and averaging.", default=20, bound_limit=Interval.closed(1, 10000))
-    local_epochs: int = Field.attr(desc="Passes per round.", default=1, bound_limit=Interval.closed(1, 1000))
-    batch_size: int = Field.attr(
-        desc="Rows per local step (on average, with privacy).", default=256, bound_limit=Interval.closed(1, 65536)
+    rounds: int = Field.attr(
+        desc="Of local training and averaging.", default=Settings.rounds, bound_limit=Interval.closed(1, 10000)
     )
-    optimiser: str = Field.attr(desc="For local steps.", default="sgd", choices=list(LOCAL_OPTIMISERS))
-    learning_rate: float = Field.attr(desc="For local steps.", default=0.5, bound_limit=Interval.open(0, 100))
+    local_epochs: int = Field.attr(
+        desc="Passes per round.", default=LocalSettings.epochs, bound_limit=Interval.closed(1, 1000)
+    )
+    batch_size: int = Field.attr(
+        desc="Rows per local step (on average, with privacy).",
+        default=LocalSettings.batch,
+        bound_limit=Interval.closed(1, 65536),
+    )
+    optimiser: str = Field.attr(
+        desc="For local steps.", default=LocalSettings.optimiser, choices=list(LOCAL_OPTIMISERS)
+    )
+    learning_rate: float = Field.attr(
+        desc="For local steps.", default=LocalSettings.rate, bound_limit=Interval.open(0, 100)
+    )
     proximal: float = Field.attr(
         desc="FedProx: pull of local training towards the global model; 0 is FedAvg.",
-        default=0.0,
+        default=LocalSettings.proximal,
         bound_limit=Interval.closed(0, 1000),
     )
     participation: float = Field.attr(
-        desc="Share of the clients that train in a round.", default=1.0, bound_limit=Interval.open_closed(0, 1)
+        desc="Share of the clients that train in a round.",
+        default=Settings.participation,
+        bound_limit=Interval.open_closed(0, 1),
     )
     slow: list[str] = Field.attr(
-        desc="Clients that need more than one round, as party:rounds; the others do not wait for them.", default=[]
+        desc="Clients that need more than one round, as party:rounds; the others do not wait for them.",
+        default=list(Settings.slow),
     )
     wait: float = Field.attr(
         desc="Seconds that a round waits for clients that have not finished; they count in a later round, with less "
         "weight. 0: it waits for all.",
-        default=0.0,
+        default=Settings.wait,
         bound_limit=Interval.closed(0, 3600),
     )
     max_staleness: int = Field.attr(
-        desc="An update may start from a model so many rounds old.", default=5, bound_limit=Interval.closed(0, 1000)
+        desc="An update may start from a model so many rounds old.",
+        default=Settings.max_staleness,
+        bound_limit=Interval.closed(0, 1000),
     )
     privacy: Protect = Field.struct_attr(desc="Noise.")
     weights: Weigh = Field.struct_attr(desc="Weights.")
@@ -109,12 +123,12 @@ class FedAvgTrain(Component):
     )
     patience: int = Field.attr(
         desc="Stop after so many rounds without a better loss (on valid, if given) and keep the best; 0: never.",
-        default=0,
+        default=Settings.patience,
         bound_limit=Interval.closed(0, 10000),
     )
     checkpoint_every: int = Field.attr(
         desc="Rounds between checkpoints; an interrupted training goes on from the last one. 0: none.",
-        default=0,
+        default=Settings.checkpoint_every,
         bound_limit=Interval.closed(0, 10000),
     )
     valid: Input = Field.input(
@@ -137,9 +151,10 @@ class FedAvgTrain(Component):
         columns, shape = agree(sources, parse_categories(self.categories))
         rules = self._rules(ctx)
         data = {each.party: load(each, columns, rules_at(rules, each.party)) for each in sources}
-        spec, settings, clients = spec_of(self.net), settings_of(self), tuple(data)
+        given, clients = parameters(self, DEFAULTS), tuple(data)
+        spec, settings = spec_of(given), settings_of(given)
         settings.check(spec, clients, reference is not None)
-        coordinator = choose_coordinator(ctx, self.coordinator, clients)
+        coordinator = choose_coordinator(self.coordinator, clients, ctx.parties)
         rows = row_counts(data)
         judge, judged = "", None
         if reference is not None:

@@ -42,16 +42,20 @@ def agree(sources: Sequence[Source], categories: Mapping[str, tuple[str, ...]]) 
     parties = [source.party for source in sources]
     twice = sorted({party for party in parties if parties.count(party) > 1})
     if twice:
-        raise ComponentError(f"{', '.join(twice)} has more than one of the tables; a client brings one.")
+        raise ComponentError(
+            f"{', '.join(twice)} has more than one of the tables; a client brings one: join its files first."
+        )
     shapes = {source.shape for source in sources}
     if len(shapes) > 1:
         seen = ", ".join(f"{s.party} {'x'.join(map(str, s.shape)) or 'a table'}" for s in sources)
-        raise ComponentError(f"the clients' rows differ in shape: {seen}.")
+        raise ComponentError(f"the clients' rows differ in shape: {seen}. Bring tables alone, or images of one size.")
     shape = shapes.pop()
     if shape:
         bare = [source.party for source in sources if not source.labelled]
         if bare:
-            raise ComponentError(f"the images of {', '.join(bare)} have no labels.")
+            raise ComponentError(
+                f"the images of {', '.join(bare)} have no labels to train with; read them with labels."
+            )
         return Columns((), "label", {}), shape
     features = {source.party: source.features for source in sources}
     labels = {source.party: source.labels for source in sources}

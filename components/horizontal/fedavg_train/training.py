@@ -98,7 +98,7 @@ class FedAvgTraining:
         self.secure_sum = self._sum = make_sum(self.parameters)
         seed = b"".join(publish({party: run_on(party, order_token) for party in cast.clients}).values())
         if not self.parameters:
-            raise ComponentError("net/keep_local names all layers: nothing is left to be averaged.")
+            raise ComponentError("net/keep_local names all layers: nothing is left to be averaged. Name fewer.")
         self._most = value_bound(settings, len(cast.clients))
         if settings.privacy.unit == "client":
             for noise in set(noises):  # values of too few bits are refused before a budget is touched

@@ -133,7 +133,10 @@ class Workforce:
                 break
         else:
             late = ", ".join(party for party in due if party not in ready)
-            raise ComponentError(f"{late} did not finish a local training in {_PATIENCE_SECONDS / 60:.0f} minutes.")
+            raise ComponentError(
+                f"{late} did not finish a local training in {_PATIENCE_SECONDS / 60:.0f} minutes. Look into its "
+                "machine, lower local_epochs, or leave it out of 'tables'."
+            )
         for party in ready:
             pending = self._pending[party]
             if pending.errand is not None:

@@ -34,9 +34,7 @@ def require_fit(bound: int) -> None:
         ComponentError: with what to change.
     """
     if bound >= LARGEST:
-        raise ComponentError(
-            "secure sum: a median compares values of up to 30 bits; lower the number of bits an update is rounded to."
-        )
+        raise ComponentError("secure sum: a median compares values of up to 30 bits; lower guard/bits.")
 
 
 def middle(*values: Any) -> tuple[Any]:

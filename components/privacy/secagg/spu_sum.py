@@ -34,7 +34,9 @@ def limbs(bound: int, clients: int) -> int:
         ComponentError: more clients than a limb's spare bits allow.
     """
     if clients > MAX_CLIENTS:
-        raise ComponentError(f"secure sum: the spu backend takes up to {MAX_CLIENTS} clients, not {clients}.")
+        raise ComponentError(
+            f"secure sum: the spu backend takes up to {MAX_CLIENTS} clients, not {clients}; use masks."
+        )
     count = 1
     # The lowest limbs lie in [0, 2**24); the top one keeps the sign and all that is left.
     while ((bound >> (LIMB_BITS * (count - 1))) + 1) * clients >= 1 << 31:

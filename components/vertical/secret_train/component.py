@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from secretflow.component.core import Component, Context, DistDataType, Field, Input, Interval, Output, register
 
+from veilflow.components.devices.attributes import decimal
 from veilflow.components.devices.events import progress, receipt, sizes
 from veilflow.components.devices.objects import write_object
 from veilflow.components.devices.pyu import publish, run_on
@@ -106,7 +107,7 @@ class SecretTrain(Component):
 
     def evaluate(self, ctx: Context) -> None:
         spec = declare(list(self.layers or []), self.activation, self.module, self.arguments)
-        settings = self._settings(0.0 if is_logistic(spec) else _decimal(self.clip))
+        settings = self._settings(0.0 if is_logistic(spec) else decimal(self.clip))
         settings.check()
         watching = _one(self.metrics_to)
         opened_to = tuple(self.open_to or ())
@@ -155,9 +156,9 @@ class SecretTrain(Component):
             epochs=int(self.epochs),
             batch=int(self.batch_size),
             optimiser=self.optimiser,
-            rate=_decimal(self.learning_rate),
+            rate=decimal(self.learning_rate),
             clip=clip,
-            test_fraction=_decimal(self.test_fraction),
+            test_fraction=decimal(self.test_fraction),
             evaluate_every=int(self.evaluate_every),
             sigmoid=self.sigmoid or AUTO,
         )
@@ -276,11 +277,6 @@ def _require_parties(ctx: Context, named: list[str]) -> None:
 
 def _one(wanted: str | list[str] | None) -> str:
     return str(wanted[0] if isinstance(wanted, list) and wanted else wanted or "")
-
-
-def _decimal(value: float) -> float:
-    """The number the user wrote: attributes travel as 32-bit floats, which make 0.3 a little more than 0.3."""
-    return float(str(np.float32(value)))
 
 
 def _in_words(facts: Facts) -> str:

@@ -16,6 +16,7 @@ import pandas as pd
 from secretflow.component.core import Component, Context, DistDataType, Field, Input, Interval, Output, VTable, register
 
 from veilflow.components.data.rules import RULE_TYPES
+from veilflow.components.devices.attributes import decimal
 from veilflow.components.devices.events import progress, receipt, sizes
 from veilflow.components.devices.objects import read_object, write_object
 from veilflow.components.devices.pyu import publish, run_on
@@ -170,10 +171,10 @@ class SplitTrain(Component):
             epochs=int(self.epochs),
             batch=int(self.batch_size),
             minimum_batch=int(self.minimum_batch),
-            clip=_decimal(self.clip),
-            noise=_decimal(self.noise),
-            bottom_optimiser=Optimiser(self.optimiser, _decimal(self.learning_rate)),
-            top_optimiser=Optimiser(self.top_optimiser, _decimal(self.top_learning_rate)),
+            clip=decimal(self.clip),
+            noise=decimal(self.noise),
+            bottom_optimiser=Optimiser(self.optimiser, decimal(self.learning_rate)),
+            top_optimiser=Optimiser(self.top_optimiser, decimal(self.top_learning_rate)),
             patience=int(self.patience),
             checkpoint_every=int(self.checkpoint_every),
         )
@@ -276,11 +277,6 @@ def _require_owners(rules: list[dict[str, Any]], roster: Roster) -> None:
     strangers = sorted({party for held in rules for party in held} - set(roster.holders))
     if strangers:
         raise ComponentError(f"a rule belongs to {', '.join(strangers)}, who holds no column of the model.")
-
-
-def _decimal(value: float) -> float:
-    """The number the user wrote: attributes travel as 32-bit floats, which make 0.3 a little more than 0.3."""
-    return float(str(np.float32(value)))
 
 
 def _announce(ctx: Context, settings: Settings, batches: int, size: int, validation: Validation | None) -> None:

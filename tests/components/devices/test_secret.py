@@ -185,3 +185,44 @@ def test_a_secure_spu_is_accepted(protocol: str, parties: int) -> None:
 
     runtime = {"protocol": protocol, "field": "FM64", "fxp_fraction_bits": 18}
     require_secure({"nodes": [{"party": each} for each in PARTIES[:parties]], "runtime_config": runtime})
+
+
+def set_up_crosswise(ctx: Any) -> dict[str, list[str]]:
+    """The links of two machines, of which the insurer sets up the second one first."""
+    from threading import Event
+
+    from veilflow.components.devices import secret_runtime
+    from veilflow.components.devices.child_links import next_number
+    from veilflow.components.devices.secret import SecretMachine
+
+    device = ctx.make_spu()
+    honest, last, ids = secret_runtime.links, next_number(device), {}
+    done = {last + 1: Event(), last + 2: Event()}
+
+    def links(runtime: Any, number: int) -> Any:
+        if number == last + (1 if ctx.self_party == "insurer" else 2):
+            done[2 * last + 3 - number].wait(20)  # the other one
+        found = honest(runtime, number)
+        ids[f"machine {number - last}"] = [each.id() for each in found]
+        done[number].set()
+        return found
+
+    try:
+        secret_runtime.links = links  # type: ignore[assignment]
+        machines = [SecretMachine(device), SecretMachine(device)]
+        for each in done.values():
+            assert each.wait(30)
+    finally:
+        secret_runtime.links = honest
+    del machines
+    return {"order": list(ids), **dict(sorted(ids.items()))}
+
+
+def test_two_machines_on_one_spu_have_the_same_links_everywhere_whichever_is_set_up_first(
+    veilflow_cluster: Any,
+) -> None:
+    found = veilflow_cluster.call(set_up_crosswise)
+    assert found["insurer"].pop("order") == ["machine 2", "machine 1"]
+    assert found["hospital"].pop("order") == found["coordinator"].pop("order") == ["machine 1", "machine 2"]
+    assert found["hospital"] == found["insurer"] == found["coordinator"]
+    assert len({each for ids in found["hospital"].values() for each in ids}) == 4

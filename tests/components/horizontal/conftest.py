@@ -1,6 +1,24 @@
-"""No hypothesis deadline: a busy machine is no reason for a test to fail."""
+"""No hypothesis deadline: a busy machine is no reason for a test to fail. And one cluster of banks for these tests."""
 
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
 from hypothesis import settings
+
+from .federation import CLIENTS, PARTIES
 
 settings.register_profile("no_deadline", deadline=None)
 settings.load_profile("no_deadline")
+
+
+@pytest.fixture(scope="package")
+def banks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Three banks, a coordinator and an SPU, for `Federation`."""
+    from veilflow.pipelines.launch.simulation import Simulation
+    from veilflow.pipelines.party.setup import SpuDevice
+    from veilflow.pipelines.pytest_plugin import Cluster
+
+    folder = tmp_path_factory.mktemp("banks")
+    with Simulation(folder, PARTIES, {"spu": SpuDevice(list(CLIENTS))}) as simulation:
+        yield Cluster(simulation)

@@ -198,7 +198,7 @@ def test_bad_input_stops_with_its_reason(case: str, veilflow_cluster: Any, tmp_p
     assert re.search(message, run.error.message), run.error
 
 
-def pieces(ctx: Any, folder: str, rounds: int, slow: bool = False) -> tuple[Any, ...]:
+def pieces(ctx: Any, folder: str, rounds: int) -> tuple[Any, ...]:
     """A training on random rows, without a pipeline around it."""
     from veilflow.components.devices.pyu import run_on
     from veilflow.components.horizontal.fedavg.codec import value_bound
@@ -214,8 +214,7 @@ def pieces(ctx: Any, folder: str, rounds: int, slow: bool = False) -> tuple[Any,
         x = np.random.default_rng(seed).normal(size=(60, 3)).astype(np.float32)
         return x, (x[:, 0] > 0).astype(np.float32)
 
-    periods = (("insurer", 2),) if slow else ()
-    settings = Settings(rounds, LocalSettings(batch=16), Privacy("none"), slow=periods, checkpoint_every=1)
+    settings = Settings(rounds, LocalSettings(batch=16), Privacy("none"), checkpoint_every=1)
     data = {party: run_on(party, rows, seed) for seed, party in enumerate(clients)}
     cast = Cast(clients, "coordinator", "", data, None, dict.fromkeys(clients, 60), (3,))
 
@@ -251,13 +250,3 @@ def test_an_interrupted_training_goes_on_from_the_last_common_round(veilflow_clu
     assert second["rounds"] == 5
     assert first["identity"] == second["identity"]
     assert len({round(total, 6) for total in second["sums"].values()}) == 1, "everybody has the same model"
-
-
-def with_a_slow_client(ctx: Any, folder: str) -> list[float]:
-    training, _, _ = pieces(ctx, folder, 6, slow=True)
-    return [training.round(number)["clients"] for number in range(6)]
-
-
-def test_nobody_waits_for_a_slow_client_longer_than_the_sum_needs(veilflow_cluster: Any, tmp_path: Path) -> None:
-    found = veilflow_cluster.call(with_a_slow_client, str(tmp_path))["coordinator"]
-    assert found == [0.0, 2.0, 0.0, 2.0, 0.0, 2.0], "two are the least that are added up"

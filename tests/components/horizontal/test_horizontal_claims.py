@@ -45,6 +45,7 @@ def test_a_good_step_has_no_problems():
         (node(secure_sum__minimum_clients=9), "minimum_clients is 9"),
         (node(privacy__schedule="by_round"), "noise of round 1"),
         (node(privacy__by_round=["x"]), "not of the form round:noise"),
+        (node(privacy__by_round=["x"], slow=["x"]), "not of the form party:rounds"),
         (node(slow=["a:2"], compress__keep=0.5), "train: all with slow"),
         (node(privacy__schedule="increasing"), "goes between privacy/noise and privacy/noise_last"),
     ],
@@ -87,7 +88,8 @@ def test_a_party_scores_its_own_rows_with_its_own_copy():
     model, rows = Artifact("model", ("a", "b")), Artifact("table", ("c",), "c")
     view = NodeView("p", PARTIES, {}, {"model": [model], "data": [rows]})
     assert PREDICT.takes_part(view) == ("c",)
-    assert PREDICT.problems(view) == ["the model lies at a, b, the rows at c."]
+    (problem,) = PREDICT.problems(view)
+    assert problem.startswith("the model lies at a, b, the rows at c: score rows of one of the former")
 
 
 def test_common_rules_are_everybodys():

@@ -27,6 +27,7 @@ from veilflow.components.horizontal.fedavg.budget import (
 )
 from veilflow.components.horizontal.fedavg.client import common, encode, learn, make_client
 from veilflow.components.horizontal.fedavg.codec import Share, decode
+from veilflow.components.horizontal.fedavg.parameters import parse_by_round
 from veilflow.components.horizontal.fedavg.settings import (
     Compress,
     Guard,
@@ -35,7 +36,6 @@ from veilflow.components.horizontal.fedavg.settings import (
     Privacy,
     Server,
     Settings,
-    parse_by_round,
 )
 from veilflow.components.horizontal.fedavg_train.standing import Standing
 from veilflow.components.privacy.accountant import gaussian_epsilon
@@ -256,25 +256,3 @@ def test_running_statistics_are_refused_where_rows_are_clipped():
     settings = Settings(3, privacy=Privacy("record"))
     with pytest.raises(ComponentError, match="mix the rows of a batch"):
         make_client(ModelSpec("mlp", (4,), norm="batch"), settings, None, (5,), np.random.default_rng(0))
-
-
-VALID = ModelSpec()
-
-
-@pytest.mark.parametrize(
-    "settings, message",
-    [
-        (Settings(3, patience=2, privacy=Privacy("record")), "patience needs the reference rows"),
-        (Settings(3, patience=2, privacy=Privacy("client")), "patience needs the reference rows"),
-        (Settings(3, privacy=Privacy("none", adaptive_clip=0.5)), "unit none adds none"),
-        (Settings(3, privacy=Privacy("record", adaptive_clip=0.5, vote_noise=0.0)), "vote_noise positive"),
-        (Settings(3, privacy=Privacy("record", schedule="by_round")), "noise of round 1"),
-        (Settings(3, privacy=Privacy("record", by_round=((1, 2.0),))), "schedule is constant"),
-        (Settings(3, privacy=Privacy("record", schedule="adaptive", noise=1.0)), "adaptive goes between"),
-        (Settings(3, slow=(("a", 2),), compress=Compress(0.5)), "train: all with slow"),
-        (Settings(3, slow=(("a", 2),), privacy=CLIENT.privacy), "adaptive_clip: 0 with slow"),
-    ],
-)
-def test_what_would_fail_late_is_refused_before_training(settings, message):
-    with pytest.raises(ComponentError, match=message):
-        settings.check(VALID, ["a", "b", "c"], False)

@@ -66,7 +66,7 @@ def test_a_charge_that_cannot_be_written_is_not_allowed(path, monkeypatch) -> No
     with pytest.raises(OSError, match="no space"):
         budget.charge("train/0", ROUND)
     monkeypatch.undo()
-    assert Budget(path, TERMS).head == (0, "")
+    assert Budget(path, TERMS).hashes() == []
 
 
 def test_a_single_round_can_be_limited(path) -> None:
@@ -120,20 +120,19 @@ def test_an_edited_ledger_is_refused(path, damage) -> None:
         Budget(path, TERMS)
 
 
-def test_a_ledger_put_back_from_a_copy_is_noticed_by_what_a_peer_remembers(path) -> None:
-    budget = Budget(path, TERMS)
-    budget.charge("train/0", ROUND)
-    copy = path.read_bytes()
-    budget.charge("train/1", ROUND)
-    remembered = budget.head
-    budget.require_not_behind(remembered)
-    path.write_bytes(copy)
-    old = Budget(path, TERMS)
-    with pytest.raises(ComponentError, match=r"holds 1 charge\(s\), a peer remembers 2"):
-        old.require_not_behind(remembered)
-    old.charge("train/other", ROUND)
-    with pytest.raises(ComponentError, match="restored from an old copy"):
-        old.require_not_behind(remembered)
+def test_a_ledger_that_paid_for_nothing_yet_takes_other_terms(path) -> None:
+    slip = Budget(path, BudgetTerms("client", 1e-6, 0.1, "filter"))
+    with pytest.raises(BudgetExceeded, match="or a larger epsilon"):
+        slip.require_rounds(lambda round: ROUND, 9)
+    right = Budget(path, TERMS)
+    right.require_rounds(lambda round: ROUND, 2)
+    with pytest.raises(ComponentError, match="counts with delta 1e-05, this run with 1e-06"):
+        slip.charge("train/0", [Charge(1000.0)])
+    right.charge("train/0", ROUND)
+    with pytest.raises(BudgetExceeded, match="more noise, or smaller batches"):
+        right.require_rounds(lambda round: ROUND, 99)
+    with pytest.raises(ComponentError, match="Ask for 8 or less"):
+        Budget(path, BudgetTerms("client", 1e-5, 9.0))
 
 
 def test_the_report_says_what_is_counted_and_what_is_not(path) -> None:
@@ -158,17 +157,3 @@ def test_noise_that_follows_outputs_needs_the_filter() -> None:
 def test_a_release_without_noise_cannot_be_charged(path) -> None:
     with pytest.raises(ComponentError, match="nothing to charge"):
         Budget(path, TERMS).charge("train/0", [])
-
-
-def test_rounds_that_are_charged_together_are_all_written_or_none(path) -> None:
-    budget = Budget(path, TERMS)
-    allowed = budget.possible(lambda round: ROUND)
-    rounds = [(f"round {number + 1}", ROUND) for number in range(allowed + 1)]
-    with pytest.raises(BudgetExceeded, match=rf"'round 1 to round {allowed + 1}' would bring epsilon"):
-        budget.charge_all(rounds)
-    assert budget.head == (0, "")
-    budget.charge_all(rounds[:-1])
-    assert budget.head[0] == allowed == budget.report()["rounds"]
-    assert budget.report()["round_maximum"] == pytest.approx(gaussian_epsilon([4.0], 1e-5), abs=1e-3)
-    with pytest.raises(ComponentError, match="nothing to charge"):
-        budget.charge_all([("round 1", ROUND), ("round 2", [])])

@@ -43,9 +43,10 @@ def test_a_ledger_that_grows_is_remembered(owner, peer) -> None:
 
 def test_a_ledger_restored_from_an_old_copy_is_noticed(owner, peer, tmp_path) -> None:
     charged(owner, 1)
+    peer.remember(state(owner))
     shutil.copytree(tmp_path / "bank_a", tmp_path / "backup")
     charged(owner, 2)
-    peer.remember(state(owner))
+    peer.remember(state(owner))  # the newest statement is what counts
     shutil.rmtree(tmp_path / "bank_a")
     shutil.copytree(tmp_path / "backup", tmp_path / "bank_a")
     with pytest.raises(ComponentError, match=r"ledger of bank_a holds 1 charge\(s\), 3 others are remembered here"):

@@ -7,6 +7,7 @@ from spu import libspu
 
 from veilflow.components.errors import ComponentError
 from veilflow.components.horizontal.fedavg.robust import coordinate_median
+from veilflow.components.privacy.secagg import secure_sum
 from veilflow.components.privacy.secagg.declare import discloses, protections
 from veilflow.components.privacy.secagg.settings import SumSettings
 from veilflow.components.privacy.secagg.spu_median import LARGEST, _comparisons, as_sum, middle, require_fit
@@ -52,7 +53,7 @@ def test_three_clients_cost_three_comparisons() -> None:
 
 def test_values_that_would_overflow_a_comparison_are_refused() -> None:
     require_fit(LARGEST - 1)
-    with pytest.raises(ComponentError, match="lower the number of bits"):
+    with pytest.raises(ComponentError, match="lower guard/bits"):
         require_fit(LARGEST)
 
 
@@ -67,6 +68,13 @@ def test_values_that_would_overflow_a_comparison_are_refused() -> None:
 def test_what_has_no_median_is_refused(settings: SumSettings, clients, message: str) -> None:
     with pytest.raises(ComponentError, match=message):
         settings.check(clients, "centre")
+
+
+def test_weights_that_differ_mean_nothing_to_a_median(monkeypatch) -> None:
+    monkeypatch.setattr(secure_sum, "_backend", lambda *given: None)
+    median = secure_sum.SecureSum(None, MEDIAN, CLIENTS, "centre", 5)
+    with pytest.raises(ComponentError, match="counts heads; weights that differ"):
+        median.sum(dict.fromkeys(CLIENTS), weights={"a": 2})
 
 
 def test_a_round_of_two_has_no_median_worth_the_name() -> None:

@@ -1,0 +1,1 @@
+"""A package, so that the cluster of `conftest` ends with these tests."""
