@@ -7,6 +7,8 @@ from scipy import stats
 from veilflow.components.errors import ComponentError
 from veilflow.components.privacy.packing import Slots, pack, unpack
 from veilflow.components.privacy.secagg import packed_he as he
+from veilflow.components.privacy.secagg.declare import sends
+from veilflow.components.privacy.secagg.settings import SumSettings
 
 BITS = 3072
 SLOTS = Slots(2**15, 3, he.capacity(BITS))
@@ -64,7 +66,8 @@ def test_the_keeper_gets_no_clients_ciphertext_and_never_the_same_blind(key) -> 
     _, public = key
     sent = he.encrypt(public, pack(np.arange(5), SLOTS))
     (first, one), (second, two) = he.add_blinded(public, [sent]), he.add_blinded(public, [sent])
-    assert len({sent, first, second}) == 3 and one != two
+    assert len({sent, first, second}) == 3
+    assert one != two
     long = he.encrypt(public, pack(np.zeros(SLOTS.per_plaintext * 5, np.int64), SLOTS))
     assert len(set(he.add_blinded(public, [long])[1])) == 5
 
@@ -72,16 +75,31 @@ def test_the_keeper_gets_no_clients_ciphertext_and_never_the_same_blind(key) -> 
 def test_blinds_fill_all_numbers_that_a_plaintext_can_be(key, monkeypatch) -> None:
     _, public = key
     n = he.modulus(public)
-    assert n % 2 == 1 and n.bit_length() == BITS
+    assert n % 2 == 1
+    assert n.bit_length() == BITS
     asked: list[int] = []
     monkeypatch.setattr(he.secrets, "randbelow", lambda below: asked.append(below) or below - 1)
     found, _ = summed(key, drawn(200))  # at the largest R the sum wraps around n
-    assert set(asked) == {n} and (found == np.sum(drawn(200), axis=0)).all()
+    assert set(asked) == {n}
+    assert (found == np.sum(drawn(200), axis=0)).all()
 
 
 def test_ciphertexts_of_equal_vectors_differ(key) -> None:
     vector = pack(np.arange(5), SLOTS)
     assert he.encrypt(key[1], vector) != he.encrypt(key[1], vector)
+
+
+def test_only_who_must_hide_a_vector_may_send_ciphertexts() -> None:
+    banks = ["bank_a", "bank_b", "bank_c", "bank_d"]
+    for coordinator, keeper, senders in (
+        ("centre", "", ("bank_b", "bank_c", "bank_d")),
+        ("bank_b", "bank_c", ("bank_a", "bank_d")),
+        ("centre", "elsewhere", tuple(banks)),
+    ):
+        (line,) = [
+            each for each in sends(SumSettings("packed_he", keeper), banks, coordinator) if each.what == "ciphertexts"
+        ]
+        assert line.sender == senders
 
 
 def test_slots_stay_below_the_margin() -> None:
