@@ -33,6 +33,7 @@ _SIDE = "veilflow.pipelines.bench.secagg_party"
 _UNPACKED = "HEU unpacked"
 _DENSE = "dense float32"
 _TRAFFIC = "traffic, all parties"
+_PROCESSOR = "processor time of a round, all parties"
 
 
 def run(rows: int | None = None, rounds: int = 10) -> list[Result]:
@@ -72,6 +73,7 @@ def at_parties(call: Any, clients: list[str], coordinator: str, length: int, rou
                 sum(each["bytes"] for each in found.values()) / (length * rounds * len(clients)),
             ),
             "round": ("ms", 1000 * seconds / rounds),
+            _PROCESSOR: ("ms", 1000 * sum(each["processor"] for each in found.values()) / rounds),
         }
         for metric, (unit, value) in measured.items():
             base = dense if metric == _TRAFFIC else plain.setdefault(metric, value)
