@@ -144,6 +144,8 @@ class FedAvgTraining:
         arriving, losses = self._sound(number, workforce.arrived(number))
         shares = self._shares(number, arriving)
         vectors = self._vectors(number, shares)
+        if len(vectors) >= workforce.least(vectors):
+            self._sum.begin(vectors, number, self.coordinates)  # while the judge looks at them
         opinion = self._examine(number, vectors, shares)
         workforce.drop(opinion["faults"])
         for party in opinion["faults"]:
