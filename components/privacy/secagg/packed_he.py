@@ -14,8 +14,9 @@ Reveals      to the coordinator: the sum, who took part, its length. To the keep
              the vectors; so R needs no randomness of its own. The keeper never gets a client's ciphertext.
 Not covered  a malicious coordinator: instead of the sum it can have one client's ciphertext decrypted, or nothing, to
              which the keeper then adds its own vector; or it leaves R out. The keeper cannot tell. `masks` does not
-             have this weakness. Malicious clients: a ciphertext is no proof that its values are in range. A total beyond its range is refused, but a value that leaks into the
-             neighbouring slot and stays in range is not seen. A malicious keeper can return another total.
+             have this weakness. Malicious clients: a ciphertext is no proof that its values are in range. A total
+             beyond its range is refused, but a value that leaks into the neighbouring slot and stays in range is not
+             seen. A malicious keeper can return another total.
 Assumes      Paillier is CPA-secure (decisional composite residuosity, 3072 bits); HEU draws its randomness well.
 Cost         one ciphertext of 2 * key_bits per 3008 / slot-width values: with 10-bit slots (values of 8 bits, three
              clients) 2.6 bytes per value of each client that encrypts, 2.6 for the blinded sum, 1.3 for the opened one.
