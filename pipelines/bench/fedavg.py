@@ -3,8 +3,9 @@
 Quality      test AUC and accuracy on the real card-default tables of three banks: centralised training, plain FedAvg,
              FedAvg with record-level DP (epsilon 8) and whole numbers of 8 bits, and both with `SHORT` messages.
 Weights      rounds until the best loss of size weights is reached, with contribution weights; one bank is noisy.
-Rounds       seconds and bytes (TCP, all parties, without heartbeats) per round at two clients and a coordinator,
-             protection by protection, against plain FedAvg with dense float32 over the same link.
+Rounds       seconds, and of all parties together processor seconds and bytes (TCP, without heartbeats) per round at two
+             clients and a coordinator, protection by protection, against plain FedAvg with dense float32 over the same
+             link.
 """
 
 import tempfile
@@ -32,6 +33,8 @@ CASES: tuple[tuple[str, tuple[str, str, int, float, bool]], ...] = (
     ("packed HE, 8 bits, all coordinates, DP", ("record", "packed_he", 8, 1.0, False)),
     ("packed HE, all on", ("record", "packed_he", *SHORT, True)),
 )
+
+_PER_ROUND = (("round", "s"), ("processor time of a round, all parties", "s"), ("traffic", "bytes/round"))
 
 
 def run(rows: int | None = None, repeats: int = 3, seeds: int = 10, count: int = 7) -> list[Result]:
@@ -163,15 +166,19 @@ def per_round(rows: int, count: int, batch: int = 512) -> list[Result]:
         base = _totals(plain)
         shape = f"28-64-32-1, {rows} rows, 2 clients"
         results += [
-            Result(f"{_PLAIN}, dense float32, {shape}", "round", "s", base[0]),
-            Result(f"{_PLAIN}, dense float32, {shape}", "traffic", "bytes/round", base[1]),
+            Result(f"{_PLAIN}, dense float32, {shape}", metric, unit, value)
+            for (metric, unit), value in zip(_PER_ROUND, base, strict=True)
         ]
         for name, case in CASES:
-            seconds, sent = _totals(parties.call(f"{_SIDE}:rounds", *case, rows, batch, count))
-            results.append(Result(f"{name}, {shape}", "round", "s", seconds, _PLAIN, seconds / base[0]))
-            results.append(Result(f"{name}, {shape}", "traffic", "bytes/round", sent, _PLAIN, sent / base[1]))
+            found = _totals(parties.call(f"{_SIDE}:rounds", *case, rows, batch, count))
+            results += [
+                Result(f"{name}, {shape}", metric, unit, value, _PLAIN, value / first)
+                for (metric, unit), value, first in zip(_PER_ROUND, found, base, strict=True)
+            ]
     return results
 
 
-def _totals(found: dict[str, Any]) -> tuple[float, float]:
-    return max(each["seconds"] for each in found.values()), sum(each["bytes"] for each in found.values())
+def _totals(found: dict[str, Any]) -> tuple[float, float, float]:
+    seconds = max(each["seconds"] for each in found.values())
+    processor, sent = (sum(each[what] for each in found.values()) for what in ("processor", "bytes"))
+    return seconds, processor, sent

@@ -46,7 +46,7 @@ def settings(unit: str, backend: str, bits: int, keep: float, contribution: bool
 def rounds(
     ctx: Any, unit: str, backend: str, bits: int, keep: float, contribution: bool, rows: int, batch: int, count: int
 ) -> dict[str, float]:
-    """Seconds and bytes per round at this party, after two rounds that compile everything."""
+    """Seconds, processor seconds and bytes per round at this party, after two rounds that compile everything."""
     chosen = settings(unit, backend, bits, keep, contribution, batch)
     noises = [1.0] * 100 if unit != "none" else []
     data = {party: run_on(party, _rows, rows // len(CLIENTS)) for party in CLIENTS}
@@ -90,14 +90,16 @@ def _measured(one: Any, count: int, parameters: int) -> dict[str, float]:
         one(number)
     meter = TrafficMeter()
     idle = _heartbeats(meter)
-    before, begun, times = _sent(meter), time.monotonic(), []
+    before, begun, busy, times = _sent(meter), time.monotonic(), time.process_time(), list[float]()
     for number in range(2, 2 + count):
         started = time.monotonic()
         one(number)
         times.append(time.monotonic() - started)
+    busy = (time.process_time() - busy) / count
     sent = (_sent(meter) - before - idle * (time.monotonic() - begun)) / count
     meter.close()
-    return {"seconds": float(np.median(times)), "bytes": float(sent), "parameters": float(parameters)}
+    found = {"seconds": float(np.median(times)), "processor": busy, "bytes": float(sent)}
+    return {**found, "parameters": float(parameters)}
 
 
 def _sent(meter: TrafficMeter) -> int:

@@ -18,7 +18,7 @@ from veilflow.pipelines.party.traffic import TrafficMeter
 def sums(
     ctx: Any, backend: str, clients: list[str], coordinator: str, length: int, rounds: int, value_bits: int
 ) -> dict[str, float]:
-    """Seconds and sent bytes of ``rounds`` sums, and seconds of the set-up before them."""
+    """Seconds, processor seconds and sent bytes of ``rounds`` sums, and seconds of the set-up before them."""
     settings, bound = SumSettings(backend), (1 << (value_bits - 1)) - 1
     # The egress check as a pipeline's step has it, not the open one that a called function has.
     ctx._wire.gate.open({ctx.node: sends(settings, clients, coordinator)})
@@ -29,12 +29,13 @@ def sums(
     _wait(coordinator, secure.sum(vectors, length=length))  # opens connections, compiles, prepares tables
     setup = time.monotonic() - started
     meter = TrafficMeter()
-    before, started = meter.total(), time.monotonic()
+    before, busy, started = meter.total(), time.process_time(), time.monotonic()
     for _ in range(rounds):
         _wait(coordinator, secure.sum(vectors, length=length))
     seconds, sent = time.monotonic() - started, meter.total() - before
+    busy = time.process_time() - busy
     meter.close()
-    return {"seconds": seconds, "bytes": float(sent), "setup": setup}
+    return {"seconds": seconds, "processor": busy, "bytes": float(sent), "setup": setup}
 
 
 def dense(ctx: Any, clients: list[str], coordinator: str, length: int, rounds: int) -> dict[str, float]:

@@ -260,7 +260,10 @@ class FedAvgTraining:
             found = [unpacked(each, most, 1, length)[: code.release.size] for each in raw]
             return judging.examine(one, held.params, code, judged, *found)
 
-        opinion: dict[str, Any] = publish(run_on(judge, examine, self._seeing(), self._copies[judge], *sent))
+        found = run_on(judge, examine, self._seeing(), self._copies[judge], *sent)
+        if len(vectors) >= self._workforce.least(vectors):
+            self._sum.begin(vectors, number, length)  # while the judge looks at them
+        opinion: dict[str, Any] = publish(found)
         self.standing.blamed += [(number, party, why) for party, why in opinion["faults"].items()]
         return opinion
 

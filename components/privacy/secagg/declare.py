@@ -31,10 +31,11 @@ def sends(settings: SumSettings, clients: Sequence[str], coordinator: str) -> li
         ]
     if settings.backend == PACKED_HE:
         keeper = (settings.key_keeper(clients, coordinator),)
+        encrypting = tuple(party for party in clients if party not in (*keeper, coordinator))
         return [
             PUBLISHED,
             Send(PUBLIC_KEY, keeper, kind="bytes", max_bytes=4096, times=1),
-            Send(CIPHERTEXTS, all_clients, centre, "bytes", max_bytes=CIPHERTEXT_BYTES, times="rounds"),
+            Send(CIPHERTEXTS, encrypting, centre, "bytes", max_bytes=CIPHERTEXT_BYTES, times="rounds"),
             Send(BLINDED, centre, keeper, "bytes", max_bytes=CIPHERTEXT_BYTES, times="rounds"),
             Send(OPENED_BLINDED, keeper, centre, "bytes", shape=(OPENED_BYTES,), max_bytes=_LARGE, times="rounds"),
         ]

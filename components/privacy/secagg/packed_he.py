@@ -2,20 +2,25 @@
 
 Computes     the coordinator learns sum_i x_i, exactly; the key's keeper and the clients learn nothing.
 How          clients pack their values into few plaintexts (`privacy.packing`), encrypt them, and send them to the
-             coordinator, who adds the ciphertexts, adds a ciphertext of a random R it alone knows, and sends the result
-             to the keeper. The keeper decrypts sum + R and returns it; the coordinator takes R away.
+             coordinator, who adds the ciphertexts and a random R, uniform mod n, which it alone knows, and sends the
+             result to the keeper. The keeper decrypts sum + R mod n and returns it; the coordinator takes R away. Two
+             clients encrypt nothing, since they would do it for themselves: a keeper that is a client adds its vector
+             after decryption, a coordinator that is one adds it together with R.
 Adversary    semi-honest, static: the coordinator, or the keeper, or any clients. NOT the coordinator together with
              the keeper: they could open every client's vector. If that is too much trust, use `masks` or `spu`.
-Reveals      to the coordinator: the sum, who took part, its length. To the keeper: the number of ciphertexts; sum + R
-             is within 2**-`BLIND_BITS` of uniform whatever the sum is, and it never gets a client's ciphertext.
-Not covered  a malicious coordinator: it can have one client's ciphertext decrypted instead of the sum, and the keeper
-             cannot tell. `masks` does not have this weakness. Malicious clients: a ciphertext is no proof that its
-             values are in range. A total beyond its range is refused, but a value that leaks into the neighbouring slot
-             and stays in range is not seen. A malicious keeper can return another total.
+Reveals      to the coordinator: the sum, who took part, its length. To the keeper: the number of ciphertexts. What it
+             decrypts is uniform mod n whatever the vectors are, even of one other client (a keeper that is a client can
+             always subtract its own). What it decrypts with, prod r_i^n of the clients' fresh r_i, does not depend on
+             the vectors; so R needs no randomness of its own. The keeper never gets a client's ciphertext.
+Not covered  a malicious coordinator: instead of the sum it can have one client's ciphertext decrypted, or nothing, to
+             which the keeper then adds its own vector; or it leaves R out. The keeper cannot tell. `masks` does not
+             have this weakness. Malicious clients: a ciphertext is no proof that its values are in range. A total
+             beyond its range is refused, but a value that leaks into the neighbouring slot and stays in range is not
+             seen. A malicious keeper can return another total.
 Assumes      Paillier is CPA-secure (decisional composite residuosity, 3072 bits); HEU draws its randomness well.
-Cost         one ciphertext of 2 * key_bits per 2928 / slot-width values: with 10-bit slots (values of 8 bits, three
-             clients) 2.7 bytes per value and client, 2.7 for the blinded sum, 1.3 for the opened one. Encryption
-             dominates; the sum is decrypted once per round.
+Cost         one ciphertext of 2 * key_bits per 3008 / slot-width values: with 10-bit slots (values of 8 bits, three
+             clients) 2.6 bytes per value of each client that encrypts, 2.6 for the blinded sum, 1.3 for the opened one.
+             3072 bits, processor: 1.5 ms to encrypt a plaintext, 6 to decrypt it (both on all cores), 0.04 to add.
 Reference    Paillier 1999; packing as in Zhang et al. 2020 (BatchCrypt, USENIX ATC). Our slots are exact: nothing is
              quantised here.
 """
@@ -32,15 +37,13 @@ from heu import phe
 
 from veilflow.components.errors import ComponentError
 
-BLIND_BITS = 128
-"""What the coordinator's R hides the sum with, beyond the sum's own width."""
-_MARGIN = 16
-"""Plaintexts stay this many bits below the key's size, so that the sum with R cannot wrap."""
+MARGIN_BITS = 64
+"""Sums stay this many bits below the key's size: what is no sum is one by chance with probability 2**-63."""
 
 
 def capacity(key_bits: int) -> int:
     """Bits of a plaintext that values may fill."""
-    return key_bits - _MARGIN - BLIND_BITS
+    return key_bits - MARGIN_BITS
 
 
 def ciphertext_bytes(count: int, key_bits: int) -> int:
@@ -65,43 +68,80 @@ def encrypt(public: bytes, plaintexts: Sequence[int]) -> bytes:
     return kit.encryptor().encrypt(_array(kit, plaintexts)).serialize()  # type: ignore[no-any-return]
 
 
-def add_blinded(public: bytes, ciphertexts: Sequence[bytes], key_bits: int) -> tuple[bytes, list[int]]:
-    """The sum of the clients' ciphertexts plus fresh R, and R, which stays with the coordinator.
+def add_blinded(
+    public: bytes, ciphertexts: Sequence[bytes], own: Sequence[int] | None = None
+) -> tuple[bytes, list[int]]:
+    """The sum of the clients' ciphertexts and ``own`` plus fresh R, and R, which stays with the coordinator.
+
+    Args:
+        ciphertexts: of at least one client.
+        own: the coordinator's packed vector, where it is a client.
 
     Raises:
         ComponentError: something else than ciphertexts, or of different lengths.
     """
-    kit = _kit(public)
+    kit, n = _kit(public), modulus(public)
     arrays = [_load(each) for each in ciphertexts]
-    if len({array.size for array in arrays}) != 1:
+    count = int(arrays[0].size)
+    if {array.size for array in arrays} != {count} or (own is not None and len(own) != count):
         raise ComponentError("secure sum: the clients sent different numbers of ciphertexts. Round discarded.")
-    blind = [secrets.randbits(key_bits - _MARGIN) for _ in range(arrays[0].size)]
-    total = kit.encryptor().encrypt(_array(kit, blind))
-    for array in arrays:
+    blind = [secrets.randbelow(n) for _ in range(count)]
+    mine = [(each + value) % n for each, value in zip(blind, own or [0] * count, strict=True)]
+    total = kit.evaluator().add(arrays[0], _array(kit, [_signed(each, n) for each in mine]))
+    for array in arrays[1:]:
         total = kit.evaluator().add(total, array)
     return total.serialize(), blind
 
 
-def decrypt(kit: Any, ciphertexts: bytes, key_bits: int) -> bytes:
-    """Plaintexts as little-endian numbers of ``key_bits // 8`` bytes each: the keeper's only use of its key."""
+def open_blinded(kit: Any, ciphertexts: bytes, own: Sequence[int] | None, key_bits: int) -> bytes:
+    """Plaintexts as little-endian numbers of ``key_bits // 8`` bytes each: the keeper's only use of its key.
+
+    Args:
+        own: the keeper's packed vector, where it is a client; it is added.
+
+    Raises:
+        ComponentError: something else than ciphertexts, or another number of them.
+    """
     opened = kit.decryptor().decrypt(_load(ciphertexts))
-    return opened.to_bytes(key_bits // 8, "little")  # type: ignore[no-any-return]
+    width, n = key_bits // 8, _modulus(kit.public_key())
+    numbers = _numbers(opened.to_bytes(width, "little"), width, signed=True)
+    if own is not None and len(own) != len(numbers):
+        raise ComponentError("secure sum: the coordinator sent another number of ciphertexts. Round discarded.")
+    sums = [(each + value) % n for each, value in zip(numbers, own or [0] * len(numbers), strict=True)]
+    return b"".join(each.to_bytes(width, "little") for each in sums)
 
 
-def unblind(opened: bytes, blind: Sequence[int], key_bits: int) -> list[int]:
+def unblind(public: bytes, opened: bytes, blind: Sequence[int], key_bits: int) -> list[int]:
     """The packed sums.
 
     Raises:
         ComponentError: what the keeper returned is not a sum with this R.
     """
-    width = key_bits // 8
+    width, n = key_bits // 8, modulus(public)
     if len(opened) != width * len(blind):
         raise ComponentError("secure sum: the keeper returned another number of plaintexts. Round discarded.")
-    numbers = [int.from_bytes(opened[i * width : (i + 1) * width], "little") for i in range(len(blind))]
-    sums = [number - each for number, each in zip(numbers, blind, strict=True)]
-    if min(sums) < 0 or max(sums) >> capacity(key_bits):
+    sums = [(number - each) % n for number, each in zip(_numbers(opened, width), blind, strict=True)]
+    if max(sums) >> capacity(key_bits):
         raise ComponentError("secure sum: the opened total is out of range; a ciphertext was wrong. Round discarded.")
     return sums
+
+
+def modulus(public: bytes) -> int:
+    """n: plaintexts are numbers mod n."""
+    return _modulus(_kit(public).public_key())
+
+
+def _modulus(public_key: Any) -> int:
+    return 2 * int(public_key.plaintext_bound()) + 1  # HEU's bound is n // 2, and n is odd
+
+
+def _signed(number: int, n: int) -> int:
+    """HEU's plaintexts lie in [-n // 2, n // 2]."""
+    return number - n if number > n // 2 else number
+
+
+def _numbers(raw: bytes, width: int, signed: bool = False) -> list[int]:
+    return [int.from_bytes(raw[i : i + width], "little", signed=signed) for i in range(0, len(raw), width)]
 
 
 @lru_cache(maxsize=4)

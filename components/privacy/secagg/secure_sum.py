@@ -34,8 +34,11 @@ from veilflow.components.privacy.secagg.settings import MASKS, MEDIAN, PACKED_HE
 class Backend(Protocol):
     """What `SecureSum` needs of a backend."""
 
-    def sum(self, parts: Mapping[str, Any], length: int, round: int) -> Any:
-        """int64 vectors at their clients -> their sum at the coordinator."""
+    def prepare(self, parts: Mapping[str, Any]) -> Mapping[str, Any]:
+        """int64 vectors at their clients -> what each makes of its own, whoever else is in the round."""
+
+    def sum(self, prepared: Mapping[str, Any], length: int, round: int) -> Any:
+        """What `prepare` returned, or some clients' part of it -> the sum of these at the coordinator."""
 
     def facts(self) -> dict[str, Any]:
         """What this process did, in public figures."""
@@ -67,7 +70,21 @@ class SecureSum:
         self._ctx, self._settings, self._bound = ctx, settings, bound
         self._clients, self._coordinator = tuple(clients), coordinator
         self._used: set[int] = set()
+        self._begun: tuple[int, dict[str, Any], Mapping[str, Any]] | None = None
         self._backend = _backend(ctx, settings, self._clients, coordinator, bound)
+
+    def begin(self, vectors: Mapping[str, Any], round: int, length: int) -> None:
+        """Let clients do what does not depend on who else is in the round, while something else is waited for.
+
+        Under ``packed_he`` they encrypt and send; ``sum`` of these vectors, or of some of them, goes on from there. A
+        ciphertext whose client is left out then is dropped by the coordinator, and serves no other round.
+
+        Args:
+            vectors, round, length: as in `sum`, which must be called with the same objects.
+        """
+        if self._settings.backend == PACKED_HE:  # the others do nothing before they know the round
+            prepared = self._prepared(self._weighted(vectors, None, length)[0], length)
+            self._begun = round, dict(vectors), prepared
 
     def sum(
         self,
@@ -89,32 +106,22 @@ class SecureSum:
             `PYUObject` at the coordinator: int64 of shape ``(d,)``.
 
         Raises:
-            TooFewClients: fewer clients brought a vector than `SumSettings.needed`. Nothing was sent.
+            TooFewClients: fewer clients brought a vector than `SumSettings.needed`. Nothing was opened, and without
+                `begin` nothing sent.
             ComponentError: a vector that does not fit, at every party; where ``length`` is given, wherever the total
                 (or what depends on it) is published.
         """
         if self._settings.combine == MEDIAN and len({(weights or {}).get(party, 1) for party in vectors}) > 1:
             raise ComponentError("secure sum: a median counts heads; weights that differ mean nothing to it.")
         number = self._next(round)
-        parts, lengths = {}, {}
-        for party in self._named(vectors):
-            weight = _whole(party, (weights or {}).get(party, 1))
-            parts[party], lengths[party] = run_on(
-                party, weighted, vectors[party], weight, self._bound, length, returns=2
-            )
-        if length is None or self._settings.backend == SPU:  # a failure must not reach the middle of an SPU's program
-            found = publish(lengths)  # comes back sorted by name
-            self.present, length = present({party: found[party] for party in parts})
-        else:
-            self.present = tuple(parts)
-        needed = self._settings.needed(self.present, self._coordinator)
-        if len(self.present) < needed:
-            raise TooFewClients(
-                f"secure sum: round {number} has {len(self.present)} client(s) and needs {needed}. Wait for more "
-                "clients or drop the round."
-            )
-        sizes(self._ctx, **self._backend.sizes(length))
-        total = self._backend.sum({party: parts[party] for party in self.present}, length, number)
+        prepared = self._taken_up(number, vectors, weights)
+        if prepared is None:
+            parts, length = self._agreed(vectors, weights, length)
+            self._require_enough(number, parts)
+            prepared = self._prepared(parts, length)
+        assert length is not None, "`begin` was told it"
+        self.present = tuple(prepared)
+        total = self._backend.sum(prepared, length, number)
         self.rounds += 1
         return total
 
@@ -130,6 +137,46 @@ class SecureSum:
             "minimum_clients": settings.minimum_clients,
         }
         receipt(self._ctx, "secure_sum", **facts, **self._backend.facts())
+
+    def _taken_up(self, number: int, vectors: Mapping[str, Any], weights: Any) -> Mapping[str, Any] | None:
+        """What `begin` prepared for this round; None where it was not called. It serves this round or none."""
+        begun, self._begun = self._begun, None
+        if begun is None or begun[0] != number:
+            return None
+        assert not weights
+        assert all(vector is begun[1][party] for party, vector in vectors.items()), "other vectors than were begun"
+        prepared = {party: begun[2][party] for party in self._named(vectors)}
+        self._require_enough(number, prepared)
+        return prepared
+
+    def _agreed(self, vectors: Mapping[str, Any], weights: Any, length: int | None) -> tuple[dict[str, Any], int]:
+        """The parts of those who are in the round, and their length; the clients say it where the caller does not."""
+        parts, lengths = self._weighted(vectors, weights, length)
+        if length is not None and self._settings.backend != SPU:
+            return parts, length
+        found = publish(lengths)  # comes back sorted by name; in an SPU's program no failure may get stuck
+        there, length = present({party: found[party] for party in parts})
+        return {party: parts[party] for party in there}, length
+
+    def _weighted(self, vectors: Mapping[str, Any], weights: Any, length: int | None) -> tuple[dict[str, Any], Any]:
+        """Client -> its checked and weighted vector, and -> that one's length, there."""
+        parts, lengths = {}, {}
+        for party in self._named(vectors):
+            weight, bound = _whole(party, (weights or {}).get(party, 1)), self._bound
+            parts[party], lengths[party] = run_on(party, weighted, vectors[party], weight, bound, length, returns=2)
+        return parts, lengths
+
+    def _prepared(self, parts: Mapping[str, Any], length: int) -> Mapping[str, Any]:
+        sizes(self._ctx, **self._backend.sizes(length))
+        return self._backend.prepare(parts)
+
+    def _require_enough(self, number: int, present: Mapping[str, Any]) -> None:
+        needed = self._settings.needed(tuple(present), self._coordinator)
+        if len(present) < needed:
+            raise TooFewClients(
+                f"secure sum: round {number} has {len(present)} client(s) and needs {needed}. Wait for more clients or "
+                "drop the round."
+            )
 
     def _named(self, vectors: Mapping[str, Any]) -> list[str]:
         strangers = sorted(set(vectors) - set(self._clients))

@@ -29,4 +29,4 @@ def test_every_backend_is_measured_against_the_sum_in_the_clear(veilflow_cluster
     assert 4 < traffic["dense float32"] < 5
     assert traffic["plain"] > 8, "int64"
     assert 9 / 8 < traffic["masks"] < 2, "9 bits of 8-bit values of two clients"
-    assert traffic["packed_he"] < 6
+    assert traffic["packed_he"] < 4, "one of the two clients keeps the key and sends no ciphertext"

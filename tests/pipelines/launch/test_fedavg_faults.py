@@ -101,7 +101,8 @@ def test_with_everything_on_each_protection_leaves_its_receipt_with_its_paramete
         for party in (bank, "coordinator"):
             known = said["secure_sum", party]
             assert (known["backend"], known["keeper"], known["key_bits"]) == ("packed_he", "bank_2", 3072)
-        assert known["encrypted_here"] == (0 if party == "coordinator" else ROUNDS)
+            assert known["encrypted_here"] == (0 if party in ("coordinator", "bank_2") else ROUNDS)
+            assert known["kept_here"] == (ROUNDS if party == "bank_2" else 0)  # the keeper adds its own
     assert any(each.protection == "secure_sum" for each in _step(run, "stats").receipts)
 
 

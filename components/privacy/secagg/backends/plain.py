@@ -24,6 +24,10 @@ class PlainBackend:
             )
         self._coordinator = coordinator
 
+    def prepare(self, parts: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Nothing to do."""
+        return parts
+
     def sum(self, parts: Mapping[str, Any], length: int, round: int) -> Any:
         """The total at the coordinator."""
         del length, round

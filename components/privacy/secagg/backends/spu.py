@@ -26,6 +26,10 @@ class SpuBackend:
             require_fit(bound)
             self._limbs = 1
 
+    def prepare(self, parts: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Shares are part of the SPU's program: nothing yet."""
+        return parts
+
     def sum(self, parts: Mapping[str, Any], length: int, round: int) -> Any:
         """The total at the coordinator."""
         del length, round
