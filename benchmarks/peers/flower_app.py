@@ -1,4 +1,4 @@
-"""Plain FedAvg in Flower's simulation, clients with our compiled pass: `python flower_app.py --data FOLDER --out FOLDER`.
+"""Plain FedAvg in Flower's simulation with our compiled pass: `python flower_app.py --data FOLDER --out FOLDER`.
 
 The fast path: rows in the memory of the actors, a whole local pass as one compiled program.
 """
