@@ -16,8 +16,8 @@ import numpy as np
 import optax
 from flax.training.train_state import TrainState
 
-_kept: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-"""File name -> rows; read once per process, as the quickstart keeps its data set."""
+_kept: dict[str, np.ndarray] = {}
+"""File name -> its array; read once per process, as the quickstart keeps its data set."""
 
 
 class Batches:
