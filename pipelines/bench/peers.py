@@ -3,6 +3,9 @@
 Every side is a command, timed from its start to its end: imports, start-up, reading, compiling, training, the final
 model on disk. Sides take turns, so that a busy machine is busy for all. Ratios are taken within a turn; the median
 over turns counts. Flower and NVFlare run in environments of their own (benchmarks/peers/README.md).
+
+Flower takes part twice: with our own compiled pass at its clients, so that the arithmetic is the same and what differs
+is the framework, and with the client its documentation shows, which is what its users write.
 """
 
 import json
@@ -90,7 +93,9 @@ def sides(flower_python: Path | None, nvflare_python: Path | None) -> list[Side]
     """Who takes part; ours always do."""
     found = [Side(f"VeilFlow, {backend}", sys.executable, "", (backend,)) for backend in BACKENDS]
     if flower_python:
-        found.append(Side("Flower simulation", str(flower_python.absolute()), "flower_app.py"))
+        python = str(flower_python.absolute())
+        found.append(Side("Flower simulation, our compiled pass", python, "flower_app.py"))
+        found.append(Side("Flower simulation, its documented client", python, "flower_documented.py"))
     if nvflare_python:
         python, eager = str(nvflare_python.absolute()), ("--interval", "0.05")
         found.append(Side("NVFlare simulator", python, "nvflare_job.py"))
@@ -109,8 +114,9 @@ def run(
 
     Args:
         rows: of all banks together; 300 000 by default.
-        flower_python: interpreter with flwr and Ray; that side is left out without.
+        flower_python: interpreter with flwr and Ray; those sides are left out without.
         nvflare_python: interpreter with nvflare; likewise.
+        rounds: of training, at least 4.
         repeats: turns.
 
     Raises:

@@ -29,6 +29,7 @@ _INTERPRETER = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--flower-python", type=_INTERPRETER, help="peers: the Python of an environment that has Flower.")
 @click.option("--nvflare-python", type=_INTERPRETER, help="peers: the Python of an environment that has NVFlare.")
 @click.option("--rounds", type=click.IntRange(min=4), help="peers: rounds of training; 20 by default.")
+@click.option("--repeats", type=click.IntRange(min=1), help="peers: how often each side runs; 3 by default.")
 @click.option(
     "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures to this file."
 )
@@ -38,6 +39,7 @@ def bench(
     flower_python: Path | None,
     nvflare_python: Path | None,
     rounds: int | None,
+    repeats: int | None,
     json_file: Path | None,
 ) -> None:
     """Measure NAME on this machine.
@@ -46,9 +48,10 @@ def bench(
     """
     from veilflow.pipelines.bench.result import to_json
 
-    given = {"flower_python": flower_python, "nvflare_python": nvflare_python, "rounds": rounds}
+    interpreters = {"flower_python": flower_python, "nvflare_python": nvflare_python}
+    given = {**interpreters, "rounds": rounds, "repeats": repeats}
     chosen = {option: value for option, value in given.items() if value is not None}
-    if name == "peers" and not {"flower_python", "nvflare_python"} & set(chosen):
+    if name == "peers" and not set(interpreters) & set(chosen):
         raise click.UsageError(
             "peers compares with Flower, NVFlare or both: give --flower-python, --nvflare-python. How to make their "
             "environments stands in benchmarks/peers/README.md."

@@ -117,6 +117,7 @@ def test_what_a_side_leaves_running_is_ended(tmp_path):
         (["wire", "--flower-python", sys.executable, "--rounds", "5"], "wire has no --flower-python, --rounds"),
         (["peers", "--flower-python", "/no/such/python"], "does not exist"),
         (["peers", "--flower-python", sys.executable, "--rounds", "3"], "is not in the range"),
+        (["peers", "--flower-python", sys.executable, "--repeats", "0"], "is not in the range"),
     ],
 )
 def test_options_that_fit_no_bench_are_refused(arguments, message):
@@ -128,9 +129,13 @@ def test_options_that_fit_no_bench_are_refused(arguments, message):
 def test_the_options_reach_the_bench(monkeypatch):
     said = {}
     monkeypatch.setattr(peers, "run", lambda rows, **given: said.update(rows=rows, **given) or [])
-    done = CliRunner().invoke(bench, ["peers", "--flower-python", sys.executable, "--rows", "900"])
+    sizes = ["--rows", "900", "--rounds", "7", "--repeats", "2"]
+    done = CliRunner().invoke(bench, ["peers", "--flower-python", sys.executable, *sizes])
     assert done.exit_code == 0, done.output
-    assert said["rows"] == 900
+    assert (said["rows"], said["rounds"], said["repeats"]) == (900, 7, 2)
     assert str(said["flower_python"]) == sys.executable
-    assert [side.script for side in peers.sides(said["flower_python"], None)] == ["", "", "flower_app.py"]
-    assert all((peers.SCRIPTS / side.script).exists() for side in peers.sides(None, said["flower_python"]))
+    scripts = [side.script for side in peers.sides(said["flower_python"], None)]
+    assert scripts == ["", "", "flower_app.py", "flower_documented.py"]
+    everybody = peers.sides(said["flower_python"], said["flower_python"])
+    assert all((peers.SCRIPTS / side.script).exists() for side in everybody)
+    assert len({side.name for side in everybody}) == len(everybody), "sides are told apart by their names"
