@@ -45,9 +45,9 @@ class SecretStream:
         return out[:size].reshape(shape)
 
     def permutation(self, count: int) -> np.ndarray:
-        """A uniform order of ``range(count)``: sorted by random keys of 64 bits, so a tie is a matter of 2**-64 per pair.
+        """A uniform order of ``range(count)`` (64-bit sort keys: a tie is a matter of 2**-64 per pair).
 
-        Sorted 16 bits at a time, from the lowest: for those numpy sorts by counting, and needs half as long in all.
+        Keys are sorted 16 bits at a time, from the lowest: numpy does that by counting, and needs half as long in all.
         """
         keys = self.words(count).view("<u2").reshape(count, 4).T
         order = np.argsort(keys[0], kind="stable")
