@@ -17,6 +17,7 @@ from secretflow.utils.errors import InvalidStateError
 from secretflow_spec.v1.data_pb2 import StorageConfig
 
 from veilflow.components.devices.checked_spu import CheckedSPU
+from veilflow.components.devices.early import Done
 from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.party.wire.link_check import Check
 from veilflow.pipelines.party.wire.proxy import Wire
@@ -100,6 +101,8 @@ class RunContext(Context):  # type: ignore[misc]
         self.link_check = link_check
         self._wire = wire
         self.receipts: list[dict[str, Any]] = []
+        self.early: Callable[[], Done | None] | None = None
+        """Where this party's reading was begun before the step: waits for it (`components.devices.early`)."""
         self._devices = devices
         self._emit = emit
         if device is not None:

@@ -6,21 +6,27 @@ every party.
 
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from secretflow_spec import Registry
 from secretflow_spec.v1.data_pb2 import DistData
 
+from veilflow.components.devices.early import Reading
 from veilflow.components.errors import ComponentError
 from veilflow.pipelines.party.agree import common_artifact, draw_id, gather, require_equal
 from veilflow.pipelines.party.context import RunContext
+from veilflow.pipelines.party.early import Early
 from veilflow.pipelines.party.params import NOTHING, node_eval_param
 from veilflow.pipelines.party.receipts import lacking
 from veilflow.pipelines.party.report_tabs import tabs_from_report
 from veilflow.pipelines.party.session import Party
 from veilflow.pipelines.party.store import StepRecord, Store, file_digest, step_key
 from veilflow.pipelines.plan import Plan, Step
+
+Wired = dict[str, tuple[str, DistData]]
+"""``step.output`` -> where it lies in the store, and what describes it."""
 
 
 def run_plan(party: Party, plan: Plan, facts: dict[str, str], code: str, use_cache: bool = True) -> None:
@@ -42,7 +48,15 @@ def run_plan(party: Party, plan: Plan, facts: dict[str, str], code: str, use_cac
     party.wire.step = ""
     require_equal(party.setup.parties, facts, "runs")
     store = Store(party.setup.folder)
-    wired: dict[str, tuple[str, DistData]] = {}
+    wired: Wired = {}
+
+    def begin(step: Step) -> Callable[[], Any] | None:
+        if use_cache and step.cacheable and _held(party, store, _key(party, step, wired, code), step):
+            return None
+        made = _made(party, step, wired, "early")
+        return made.reading(party.context(step.name)) if isinstance(made, Reading) else None
+
+    early = Early(party.setup.party, plan, begin)
     for step in plan.steps:
         party.emit("node_started", {"node": step.name})
         party.wire.step = step.name
@@ -54,7 +68,7 @@ def run_plan(party: Party, plan: Plan, facts: dict[str, str], code: str, use_cac
         cached = artifact is not None
         if artifact is None:
             artifact = draw_id(party.setup.parties)
-            record = _evaluate(party, step, wired, artifact)
+            record = _evaluate(party, step, wired, artifact, early)
             record.summary["seconds"] = time.monotonic() - started
             record.summary["bytes_sent"] = party.traffic.total() - sent
             store.save(key, artifact, record)
@@ -69,17 +83,22 @@ def run_plan(party: Party, plan: Plan, facts: dict[str, str], code: str, use_cac
     party.wire.transcript.flush()
 
 
-def _evaluate(party: Party, step: Step, wired: dict[str, tuple[str, DistData]], artifact: str) -> StepRecord:
+def _made(party: Party, step: Step, wired: Wired, artifact: str) -> Any:
+    """The step's component, with its parameters, inputs and the addresses of its outputs."""
     definition = Registry.get_definition_by_id(step.component_id)
     if definition is None:
         raise ComponentError(f"component '{step.component_id}' is not installed at {party.setup.party}.")
-    context = party.context(step.name, step.device)
     inputs = [NOTHING if ref is None else wired[ref][1] for ref in step.input_refs()]
-    folder = party.setup.folder / "artifacts" / artifact
-    _label(folder, step.name)
     uris = [f"artifacts/{artifact}/{name}" for name in step.output_names]
     param = node_eval_param(step.component_id, step.given, inputs, uris)
-    component = definition.make_component(definition.parse_param(param))
+    return definition.make_component(definition.parse_param(param))
+
+
+def _evaluate(party: Party, step: Step, wired: Wired, artifact: str, early: Early) -> StepRecord:
+    component, context = _made(party, step, wired, artifact), party.context(step.name, step.device)
+    context.early = early.take(step.name)
+    folder = party.setup.folder / "artifacts" / artifact
+    _label(folder, step.name)
     component.evaluate(context)
     outputs = {name: getattr(component, name).data for name in step.output_names}
     _require_complete(party, step, outputs, context.receipts, folder)
@@ -140,7 +159,7 @@ def _summary(outputs: dict[str, DistData], context: RunContext) -> dict[str, Any
     return {"report": tabs, "metrics": metrics, "receipts": context.receipts}
 
 
-def _key(party: Party, step: Step, wired: dict[str, tuple[str, DistData]], code: str) -> str:
+def _key(party: Party, step: Step, wired: Wired, code: str) -> str:
     setup = party.setup
     devices = {name: [d.parties, d.protocol, d.field, d.fxp_fraction_bits] for name, d in setup.devices.items()}
     inputs = {name: [wired[ref][0] for ref in refs] for name, refs in step.needs.items()}

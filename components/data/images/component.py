@@ -1,5 +1,6 @@
 """Reads one party's images; their number, size and type become public, no image does."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,15 @@ from secretflow.component.core import Component, Context, DistDataType, Field, O
 from veilflow.components.data.images.bundle import IMAGE_KIND
 from veilflow.components.data.images.select import select
 from veilflow.components.data.images.spec import ImageSpec
+from veilflow.components.devices.early import begun
 from veilflow.components.devices.objects import write_object
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.report import ReportBuilder
 from veilflow.components.errors import ComponentError
 from veilflow.datasets.errors import SourceError
 from veilflow.datasets.sources import open_source
+
+Part = tuple[dict[str, Any], dict[str, np.ndarray]]
 
 
 @register(domain="data", version="1.0.0", name="read_images")
@@ -28,14 +32,18 @@ class ReadImages(Component):
     images: Output = Field.output(desc="The images, at their party.", types=[IMAGE_KIND])
     report: Output = Field.output(desc="Number, size and type.", types=[DistDataType.REPORT])
 
-    def evaluate(self, ctx: Context) -> None:
+    def reading(self, ctx: Context) -> Callable[[], tuple[Part, dict[str, Any]]]:
+        """See `Reading`."""
         spec, path, root = ImageSpec(self.split, self.share), self.path, getattr(ctx, "data_root", None)
 
-        def load() -> tuple[tuple[dict[str, Any], dict[str, np.ndarray]], dict[str, Any]]:
+        def load() -> tuple[Part, dict[str, Any]]:
             arrays, facts = select(_open(path, root), spec, f"'{path}'")
             return ({}, arrays), facts
 
-        part, found = run_on(self.party, load, returns=2)
+        return load
+
+    def evaluate(self, ctx: Context) -> None:
+        part, found = run_on(self.party, begun(ctx, self.reading(ctx)), returns=2)
         facts = publish(found)
         write_object(ctx, self.images, IMAGE_KIND, {self.party: part}, facts)
         report = ReportBuilder("read_images", f"The images of {self.party}.")

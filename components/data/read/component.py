@@ -1,5 +1,6 @@
 """Reads one party's table; column names, types, row count and counts of defects become public, no cell does."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from secretflow.component.core import VTableField as SchemaField
 from veilflow.components.data.names import parse_pairs
 from veilflow.components.data.read.normalise import normalise
 from veilflow.components.data.read.spec import KEEP_LABEL, TYPES, ReadSpec
+from veilflow.components.devices.early import begun
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.report import ReportBuilder
 from veilflow.components.devices.schemas import KINDS
@@ -55,14 +57,18 @@ class ReadTable(Component):
     table: Output = Field.output(desc="The table, at its party.", types=[DistDataType.INDIVIDUAL_TABLE])
     report: Output = Field.output(desc="Columns, types and counts of defects.", types=[DistDataType.REPORT])
 
-    def evaluate(self, ctx: Context) -> None:
+    def reading(self, ctx: Context) -> Callable[[], tuple[pd.DataFrame, dict[str, Any]]]:
+        """See `Reading`."""
         spec, path, root = self._spec(), self.path, getattr(ctx, "data_root", None)
 
         def load() -> tuple[pd.DataFrame, dict[str, Any]]:
             frame, facts = normalise(_open(path, root, spec), spec, f"'{path}'")
             return frame, facts.as_document()
 
-        frame, found = run_on(self.party, load, returns=2)
+        return load
+
+    def evaluate(self, ctx: Context) -> None:
+        frame, found = run_on(self.party, begun(ctx, self.reading(ctx)), returns=2)
         facts = publish(found)
         fields = [SchemaField(column["name"], column["type"], KINDS[column["kind"]]) for column in facts["columns"]]
         write_table(ctx, self.table, {self.party: frame}, {self.party: VTableSchema(fields)})
