@@ -31,17 +31,18 @@ def random_mask(seed: bytes, round: int, size: int, keep: int) -> np.ndarray:
     return np.sort(order[:keep])
 
 
-def run_mask(seed: bytes, round: int, size: int, keep: int, length: int) -> np.ndarray:
-    """As `random_mask`, in runs of ``length`` neighbouring coordinates; the last run is cut so that ``keep`` are left.
+def row_mask(seed: bytes, round: int, rows: np.ndarray, keep: int) -> np.ndarray:
+    """As `random_mask`, but whole rows at a time; the last one is cut so that ``keep`` are left.
 
-    A run of a flattened kernel is whole rows of it, or a part of one row: all that one input adds to a layer.
+    Args:
+        rows: of each coordinate the number of its row, from 0: all that one input adds to a layer, for one.
     """
-    _require(size, keep)
-    runs = -(-size // length)
-    key = hashlib.sha256(b"veilflow runs v1" + seed + round.to_bytes(8, "little")).digest()
-    order = np.argsort(_stream(key, runs), kind="stable")
-    places = (order[:, None] * length + np.arange(length)).reshape(-1)
-    return np.sort(places[places < size][:keep])
+    _require(rows.size, keep)
+    count = int(rows.max()) + 1
+    key = hashlib.sha256(b"veilflow rows v1" + seed + round.to_bytes(8, "little")).digest()
+    turn = np.empty(count, np.int64)
+    turn[np.argsort(_stream(key, count), kind="stable")] = np.arange(count)
+    return np.sort(np.argsort(turn[rows], kind="stable")[:keep])
 
 
 def largest_mask(noised: np.ndarray, keep: int) -> np.ndarray:

@@ -85,7 +85,7 @@ def quality(folder: Path, repeats: int) -> list[Result]:
     )
     noises = multipliers(guarded, sizes)
     cost = max(spent(guarded, sizes, noises, guarded.rounds).values())
-    short: dict[str, Any] = {"guard": Guard(bits=SHORT[0]), "compress": Compress(SHORT[1], "runs")}
+    short: dict[str, Any] = {"guard": Guard(bits=SHORT[0]), "compress": Compress(SHORT[1], "rows")}
     trials: list[tuple[str, Settings, Any, list[float]]] = [
         (_CENTRAL, alone, joined, []),
         (_PLAIN, plain, banks, []),

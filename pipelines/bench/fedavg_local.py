@@ -13,6 +13,7 @@ from veilflow.components.horizontal.fedavg import replica as copies
 from veilflow.components.horizontal.fedavg.arrays import Data
 from veilflow.components.horizontal.fedavg.client import Client, common, encode, follow, learn, logits, make_client
 from veilflow.components.horizontal.fedavg.codec import shares_of
+from veilflow.components.horizontal.fedavg.layout import row_numbers
 from veilflow.components.horizontal.fedavg.settings import ModelSpec, Settings
 from veilflow.components.training.history import auc, log_loss
 from veilflow.components.training.tally import Tally
@@ -50,7 +51,7 @@ class Federation:
         first = make_client(spec, settings, None, shape, rng)
         self.clients = {p: Client(spec, settings, rows, first.params, first.stats) for p, rows in data.items()}
         self._judge = Client(spec, settings, reference, first.params, first.stats)
-        self.copy = copies.replica(common(first), settings)
+        self.copy = copies.replica(common(first), settings, row_numbers(first.layout.shapes))
         self.bounds = bounds.first(settings)
         sizes = {party: len(rows[1]) for party, rows in data.items()}
         self.weights = weights.starting(sizes, settings.weighting.by, settings.weighting)

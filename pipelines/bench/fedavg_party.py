@@ -38,7 +38,7 @@ def settings(unit: str, backend: str, bits: int, keep: float, contribution: bool
         Privacy(unit, noise=1.0 if unit != "none" else 0.0),
         Weighting("contribution" if contribution else "equal"),
         guard=Guard(bits=bits),
-        compress=Compress(keep, "runs"),
+        compress=Compress(keep, "rows"),
         secure_sum=SumSettings(backend),
     )
 

@@ -16,10 +16,7 @@ from veilflow.components.privacy.bits import pack_bits, packed_size, signed, unp
 from veilflow.components.privacy.quantise import squared_norm
 from veilflow.components.privacy.release import Release, fitting, mean_update, noise_share
 from veilflow.components.privacy.rotate import Rotation
-from veilflow.components.privacy.sparsify import mixed_mask, random_mask, run_mask, scatter
-
-RUN, FEWEST_RUNS = 64, 8
-"""Coordinates of a run, where ``compress.choose`` is ``runs``. A model of fewer runs is chosen from one by one."""
+from veilflow.components.privacy.sparsify import mixed_mask, random_mask, row_mask, scatter
 
 
 @dataclass(frozen=True)
@@ -68,6 +65,7 @@ def code_of(
     multiplier: float,
     bound: float,
     last: np.ndarray,
+    rows: np.ndarray,
 ) -> Code:
     """The code of round ``number``.
 
@@ -77,25 +75,29 @@ def code_of(
         multiplier: noise of the round; it is added here where the unit is ``client``.
         bound: L2 bound of an update on the coordinates that travel.
         last: the last noised mean update, dense; zeros before the first.
+        rows: of each parameter the row that it is part of; see `layout.row_numbers`.
     """
     noise = multiplier if settings.privacy.unit == "client" else 0.0
     release = fitting(bound, noise, kept(settings, size), value_bound(settings, clients))
-    return Code(release, Rotation(seed, number), mask_of(settings, size, seed, number, last), size)
+    return Code(release, Rotation(seed, number), mask_of(settings, size, seed, number, last, rows), size)
 
 
-def mask_of(settings: Settings, size: int, seed: bytes, number: int, last: np.ndarray) -> np.ndarray | None:
+def mask_of(
+    settings: Settings, size: int, seed: bytes, number: int, last: np.ndarray, rows: np.ndarray
+) -> np.ndarray | None:
     """The coordinates of round ``number``, sorted; None for all.
 
     Args:
         last: the last noised mean update, dense; zeros before the first.
+        rows: of each parameter the row that it is part of.
     """
     keep = kept(settings, size)
     if keep >= size:
         return None
     if settings.compress.choose == "largest" and last.any():
         return mixed_mask(last, seed, number, keep)
-    if settings.compress.choose == "runs":
-        return run_mask(seed, number, size, keep, RUN if size >= FEWEST_RUNS * RUN else 1)
+    if settings.compress.choose == "rows":
+        return row_mask(seed, number, rows, keep)
     return random_mask(seed, number, size, keep)
 
 

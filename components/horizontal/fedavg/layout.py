@@ -3,7 +3,7 @@
 Batch normalisation (FedBN) and the layers named in ``keep_local`` stay: they are no part of the vector.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,23 @@ def layout_of(params: Mapping[str, Any], local: tuple[str, ...] = ()) -> Layout:
     """The layout of everything but the ``local`` layers (a layer is meant by the beginning of its name)."""
     names = tuple(name for name in sorted(params) if not is_local(name, local))
     return Layout(names, tuple(tuple(params[name].shape) for name in names))
+
+
+def row_numbers(shapes: Iterable[Sequence[int]]) -> np.ndarray:
+    """Of each entry of the vector the number of the row that it is part of: int64, shape (d,).
+
+    A row of a kernel is all that one input adds to its layer, so most of a row's gradient norm is there or not as a
+    whole. Each entry of a bias, and of a kernel with a single output, is a row of its own.
+
+    Args:
+        shapes: in the vector's order.
+    """
+    found, first = [np.zeros(0, np.int64)], 0
+    for shape in shapes:
+        size, width = int(np.prod(shape)), int(shape[-1]) if len(shape) > 1 else 1
+        found.append(first + np.arange(size) // width)
+        first += size // width
+    return np.concatenate(found)
 
 
 def is_local(name: str, local: tuple[str, ...]) -> bool:

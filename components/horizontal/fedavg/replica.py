@@ -24,6 +24,8 @@ class Replica:
     """What is judged, stored and used: the parameters, or their running mean over rounds (`Server.average`)."""
     memory: np.ndarray
     """What error feedback has not applied yet, float64, shape (d,); empty without it."""
+    rows: np.ndarray
+    """Of each parameter the row that it is part of, int64, shape (d,); see `layout.row_numbers`."""
 
     @property
     def params(self) -> np.ndarray:
@@ -31,22 +33,27 @@ class Replica:
         return self.state.params
 
 
-def replica(params: np.ndarray, settings: Settings) -> Replica:
-    """Before the first round."""
+def replica(params: np.ndarray, settings: Settings, rows: np.ndarray | None = None) -> Replica:
+    """Before the first round.
+
+    Args:
+        rows: see `Replica`; None: every parameter is a row of its own.
+    """
     memory = np.zeros(params.size if settings.compress.feedback else 0, np.float64)
-    return Replica(server.start(params), np.zeros_like(params), params, memory)
+    rows = np.arange(params.size) if rows is None else rows
+    return Replica(server.start(params), np.zeros_like(params), params, memory, rows)
 
 
 def mask_at(held: Replica, settings: Settings, seed: bytes, number: int) -> np.ndarray | None:
     """The coordinates that travel in round ``number``; the same at everybody."""
-    return mask_of(settings, held.params.size, seed, number, held.last)
+    return mask_of(settings, held.params.size, seed, number, held.last, held.rows)
 
 
 def code_at(
     held: Replica, settings: Settings, clients: int, seed: bytes, number: int, noise: float, bound: float
 ) -> Code:
     """How updates travel in round ``number``; the same at everybody. See `code_of`."""
-    return code_of(settings, held.params.size, clients, seed, number, noise, bound, held.last)
+    return code_of(settings, held.params.size, clients, seed, number, noise, bound, held.last, held.rows)
 
 
 def advance(
@@ -59,7 +66,7 @@ def advance(
     # In early rounds a plain mean: the first model of all should not count for long.
     share = max(share, 1 / (number + 1)) if share else 1.0
     served = (share * state.params + (1 - share) * held.served).astype(np.float32)
-    return Replica(state, mean, served, memory)
+    return Replica(state, mean, served, memory, held.rows)
 
 
 def fed_back(
@@ -88,4 +95,4 @@ def to_arrays(held: Replica) -> Arrays:
 def from_arrays(arrays: Arrays) -> Replica:
     """The inverse of `to_arrays`."""
     state = server.ServerState(arrays["params"], arrays["first"], arrays["second"])
-    return Replica(state, arrays["last"], arrays["served"], arrays["memory"])
+    return Replica(state, arrays["last"], arrays["served"], arrays["memory"], arrays["rows"])

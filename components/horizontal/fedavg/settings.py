@@ -18,9 +18,9 @@ LOCAL_OPTIMISERS = ("sgd", "momentum", "adam")
 SERVER_OPTIMISERS = ("fedavg", "fedadam", "fedyogi")
 UNITS = ("none", "record", "client")
 """Whom the noise protects: nobody, every single row of every client (local DP-SGD), or each client as a whole."""
-CHOICES = ("random", "runs", "largest")
-"""Which coordinates travel: new random ones each round, one by one or in runs of neighbours, or mostly those that moved
-most in the last noised sum."""
+CHOICES = ("random", "rows", "largest")
+"""Which coordinates travel: new random ones each round, one by one or in whole rows of kernels, or mostly those that
+moved most in the last noised sum."""
 TRAINED = ("masked", "all")
 """Which coordinates local steps move: those that travel in the round, or all (what does not travel is lost)."""
 WEIGHTS = ("equal", "size", "contribution")

@@ -198,7 +198,7 @@ class Sparse:
         desc="Share of the coordinates of a round.", default=Compress.keep, bound_limit=Interval.open_closed(0, 1)
     )
     choose: str = Field.attr(
-        desc="random: new ones each round; runs: the same, in runs of 64 neighbours, which takes less time to clip; "
+        desc="random: new ones each round; rows: the same, in whole rows of kernels, which takes less time to clip; "
         "largest: mostly those that moved most in the last noised sum.",
         default=Compress.choose,
         choices=list(CHOICES),

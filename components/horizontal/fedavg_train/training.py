@@ -43,6 +43,7 @@ from veilflow.components.horizontal.fedavg.codec import (
     unpacked,
     value_bound,
 )
+from veilflow.components.horizontal.fedavg.layout import row_numbers
 from veilflow.components.horizontal.fedavg.replica import Replica
 from veilflow.components.horizontal.fedavg.settings import ModelSpec, Settings
 from veilflow.components.horizontal.fedavg_train.spending import Spending
@@ -93,7 +94,9 @@ class FedAvgTraining:
         self._judge = self._start(spec, cast.judge, cast.reference) if cast.judge else None
         self._centre = self._start(spec, cast.coordinator, None)
         first = run_on(cast.coordinator, common, self._centre)
-        self.parameters: int = publish(run_on(cast.coordinator, lambda vector: int(vector.size), first))
+        shapes = publish(run_on(cast.coordinator, lambda centre: [list(s) for s in centre.layout.shapes], self._centre))
+        self._rows = row_numbers(shapes)
+        self.parameters = self._rows.size
         self._first, self._copies = first, dict[str, Any]()
         self.secure_sum = self._sum = make_sum(self.parameters)
         seed = b"".join(publish({party: run_on(party, order_token) for party in cast.clients}).values())
@@ -130,7 +133,7 @@ class FedAvgTraining:
         """Give everybody the first global model."""
         for party in self._cast.holders:
             vector = self._first if party == self._cast.coordinator else send_to(party, self._first, GLOBAL)
-            self._copies[party] = run_on(party, copies.replica, vector, self._settings)
+            self._copies[party] = run_on(party, copies.replica, vector, self._settings, self._rows)
 
     def round(self, number: int) -> dict[str, float] | None:
         """Round ``number`` (from 0); its public figures. None: the budget does not last for it."""

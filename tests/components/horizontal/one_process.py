@@ -135,7 +135,7 @@ def counted(training: Any, world: World, number: int, present: dict[str, int]) -
         weight = (1 + number - began) ** -0.5
         mean, total = mean + weight * world.updates[party, began], total + weight
     if settings.compress.keep < 1:
-        mask = mask_of(settings, before.size, seed, number, np.zeros(before.size))
+        mask = mask_of(settings, before.size, seed, number, np.zeros(before.size), np.arange(before.size))
         mean[np.setdiff1d(np.arange(before.size), mask)] = 0.0
     np.testing.assert_allclose(params(training), before + mean / (total or 1.0), atol=2e-5)
     return figures

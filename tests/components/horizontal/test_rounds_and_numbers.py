@@ -38,7 +38,7 @@ from veilflow.components.horizontal.fedavg.codec import (
     unpacked,
     value_bound,
 )
-from veilflow.components.horizontal.fedavg.layout import flatten, is_local, layout_of, unflatten
+from veilflow.components.horizontal.fedavg.layout import flatten, is_local, layout_of, row_numbers, unflatten
 from veilflow.components.horizontal.fedavg.replica import advance, code_at, from_arrays, mask_at, replica, to_arrays
 from veilflow.components.horizontal.fedavg.rounds import begins, chosen, staleness_weight
 from veilflow.components.horizontal.fedavg.settings import (
@@ -55,7 +55,7 @@ ALONE = {"a": Share()}
 
 
 def code(settings: Settings, size: int, clients: int = 1, noise: float = 0.0, number: int = 0, bound: float = 5.0):
-    return code_of(settings, size, clients, b"seed", number, noise, bound, np.zeros(size))
+    return code_of(settings, size, clients, b"seed", number, noise, bound, np.zeros(size), np.arange(size))
 
 
 def test_the_model_that_is_kept_may_be_a_running_mean_that_does_not_change_training():
@@ -121,7 +121,7 @@ def test_everybody_masks_the_same_coordinates_and_the_rest_stays_as_it_was():
     np.testing.assert_allclose(found[how.mask], 0.1, atol=1e-3)
     moved = np.zeros(size)
     moved[7:12] = 9.0
-    largest = mask_of(replace(settings, compress=Compress(0.1, "largest")), size, b"seed", 5, moved)
+    largest = mask_of(replace(settings, compress=Compress(0.1, "largest")), size, b"seed", 5, moved, np.arange(size))
     assert set(range(7, 12)) <= set(largest)
 
 
@@ -310,11 +310,13 @@ def test_an_epsilon_that_only_noise_could_meet_is_impossible():
         multipliers(guarded(privacy=Privacy("client", epsilon=0.001), rounds=100), ROWS)
 
 
-def test_a_small_model_is_not_left_with_one_run():
-    settings = Settings(3, compress=Compress(0.5, "runs"))
-    seen = np.zeros(60)
-    for number in range(40):
-        seen[mask_of(settings, 60, b"seed", number, np.zeros(60))] += 1
-    assert seen.min() > 5, "every coordinate has its turns"
-    large = mask_of(settings, 64 * 20, b"seed", 0, np.zeros(64 * 20))
-    assert set(np.bincount(large // 64, minlength=20)) == {0, 64}
+def test_rows_are_what_one_input_adds_to_a_layer():
+    shapes = [(3,), (2, 3), (1,), (3, 1), (2, 2, 1, 2)]  # a bias, a kernel, the last layer's two, a convolution
+    rows = row_numbers(shapes)
+    assert rows.tolist() == [0, 1, 2, 3, 3, 3, 4, 4, 4, 5, 6, 7, 8, 9, 9, 10, 10, 11, 11, 12, 12]
+    settings = Settings(3, compress=Compress(0.5, "rows"))
+    seen = np.zeros(21)
+    for number in range(60):
+        seen[mask_of(settings, 21, b"seed", number, np.zeros(21), rows)] += 1
+    assert seen.min() > 10, "every coordinate has its turns"
+    assert row_numbers([]).size == 0

@@ -10,7 +10,7 @@ from scipy import stats
 
 from veilflow.components.errors import ComponentError
 from veilflow.components.privacy import sparsify
-from veilflow.components.privacy.sparsify import Feedback, largest_mask, mixed_mask, random_mask, run_mask, scatter
+from veilflow.components.privacy.sparsify import Feedback, largest_mask, mixed_mask, random_mask, row_mask, scatter
 
 
 @given(st.binary(min_size=1, max_size=20), st.integers(0, 99), st.integers(1, 300), st.data())
@@ -67,19 +67,21 @@ def test_impossible_masks_are_refused() -> None:
         largest_mask(np.zeros(10), 0)
 
 
-@given(st.integers(1, 500), st.integers(1, 70), st.data())
-def test_runs_are_whole_but_for_one_and_the_same_for_everybody(size, length, data):
-    keep = data.draw(st.integers(1, size))
-    found = run_mask(b"seed", 3, size, keep, length)
+@given(st.lists(st.integers(1, 70), min_size=1, max_size=20), st.data())
+def test_rows_are_whole_but_for_one_and_the_same_for_everybody(lengths, data):
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    keep = data.draw(st.integers(1, rows.size))
+    found = row_mask(b"seed", 3, rows, keep)
     assert len(set(found)) == len(found) == keep
-    assert 0 <= found.min() <= found.max() < size
-    np.testing.assert_array_equal(found, run_mask(b"seed", 3, size, keep, length))
-    counts = np.bincount(found // length, minlength=-(-size // length))
-    whole = np.minimum(length, size - np.arange(len(counts)) * length)
-    assert ((counts > 0) & (counts < whole)).sum() <= 1, "only the last run is cut"
+    assert 0 <= found.min() <= found.max() < rows.size
+    np.testing.assert_array_equal(found, row_mask(b"seed", 3, rows, keep))
+    counts = np.bincount(rows[found], minlength=len(lengths))
+    assert ((counts > 0) & (counts < lengths)).sum() <= 1, "only the last row is cut"
 
 
-def test_every_run_has_its_turn():
-    taken = sum(np.bincount(run_mask(b"seed", number, 640, 256, 64), minlength=640) for number in range(400))
-    assert taken.min() > 400 * 0.4 - 50
-    assert taken.max() < 400 * 0.4 + 50
+def test_every_row_has_its_turn():
+    rows = np.repeat(np.arange(30), [64] * 5 + [16] * 20 + [1] * 5)
+    size, keep = rows.size, round(0.4 * rows.size)
+    taken = sum(np.bincount(row_mask(b"seed", number, rows, keep), minlength=size) for number in range(400))
+    assert taken.min() > 400 * 0.4 - 60
+    assert taken.max() < 400 * 0.4 + 60
