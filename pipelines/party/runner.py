@@ -50,18 +50,21 @@ def run_plan(party: Party, plan: Plan, facts: dict[str, str], code: str, use_cac
     store = Store(party.setup.folder)
     wired: Wired = {}
 
-    def begin(step: Step) -> Callable[[], Any] | None:
-        if use_cache and step.cacheable and _held(party, store, _key(party, step, wired, code), step):
+    def key_of(step: Step) -> str:
+        return _key(party, step, wired, code)
+
+    def begin(step: Step, key: str) -> Callable[[], Any] | None:
+        if use_cache and step.cacheable and _held(party, store, key, step):
             return None
         made = _made(party, step, wired, "early")
         return made.reading(party.context(step.name)) if isinstance(made, Reading) else None
 
-    early = Early(party.setup.party, plan, begin)
+    early = Early(party.setup.party, plan, key_of, begin)
     for step in plan.steps:
         party.emit("node_started", {"node": step.name})
         party.wire.step = step.name
         started, sent = time.monotonic(), party.traffic.total()
-        key = _key(party, step, wired, code)
+        key = early.key(step.name) or key_of(step)
         # A party without a cache says so by holding nothing: the decision stays a common one.
         held = _held(party, store, key, step) if use_cache and step.cacheable else []
         artifact = common_artifact(party.setup.parties, held)
