@@ -6,8 +6,7 @@ What the library does on its own, and what is done about it here:
   written in a random order with one random decoy among them, which makes the hash worthless.
 - It leaves keys in files under the system's temporary folder until the process ends. It is pointed to a folder of
   mode 0700, which is removed.
-- It hands file names to a shell. A folder whose name has blanks or other special characters is reached through a
-  symbolic link without them.
+- It hands file names to a shell. Every folder it gets is named by `shell_safe`.
 - With repeated keys the parties' counts differ. Keys must be distinct.
 
 An error that reaches the library from the link (a lost party, a timeout) can end the whole process instead of becoming
@@ -32,10 +31,10 @@ import pyarrow.csv as pa_csv
 import spu.psi as library
 
 from veilflow.components.devices.link import lost_peer
+from veilflow.components.devices.shell_safe import is_plain, plain_path
 from veilflow.components.errors import ComponentError
 
 _DECOY_ROW = -1
-_SHELL_SAFE = re.compile(r"[A-Za-z0-9_./-]+")
 _TMPDIR = threading.Lock()
 
 
@@ -82,16 +81,19 @@ def join_files(link: Any, source: Path, target: Path, column: str, protocol: str
     Raises:
         ComponentError: as `intersect`.
     """
-    config = library.PsiExecuteConfig(
-        protocol_conf=_protocol(protocol, 0, True),
-        input_params=library.InputParams(path=str(source), selected_keys=[column], keys_unique=True),
-        output_params=library.OutputParams(path=str(target)),
-        join_conf=library.ResultJoinConfig(type=library.ResultJoinType.JOIN_TYPE_INNER_JOIN, left_side_rank=0),
-    )
-    try:
-        library.psi_execute(config, link)
-    except RuntimeError as error:
-        raise ComponentError(_why(error, protocol)) from None
+    if not all(is_plain("/" / Path(path.name)) for path in (source, target)):
+        raise ComponentError("the library hands file names to a shell: use letters, digits, _, - and . in them.")
+    with plain_path(source.parent) as reads, plain_path(target.parent) as writes:
+        config = library.PsiExecuteConfig(
+            protocol_conf=_protocol(protocol, 0, True),
+            input_params=library.InputParams(path=str(reads / source.name), selected_keys=[column], keys_unique=True),
+            output_params=library.OutputParams(path=str(writes / target.name)),
+            join_conf=library.ResultJoinConfig(type=library.ResultJoinType.JOIN_TYPE_INNER_JOIN, left_side_rank=0),
+        )
+        try:
+            library.psi_execute(config, link)
+        except RuntimeError as error:
+            raise ComponentError(_why(error, protocol)) from None
 
 
 def _protocol(protocol: str, receiver_rank: int, broadcast: bool) -> Any:
@@ -144,17 +146,10 @@ def _why(error: RuntimeError, protocol: str) -> str:
 def _private_folder(base: Path) -> Iterator[Path]:
     """A new folder of mode 0700 in ``base``, by a path that a shell reads as one word; removed with all it holds."""
     folder = Path(tempfile.mkdtemp(prefix=".psi-", dir=base))
-    alias = None
     try:
-        if _SHELL_SAFE.fullmatch(str(folder)):
-            yield folder
-        else:
-            alias = Path(tempfile.mkdtemp(prefix="psi-"))
-            (alias / "link").symlink_to(folder, target_is_directory=True)
-            yield alias / "link"
+        with plain_path(folder) as plain:
+            yield plain
     finally:
-        if alias is not None:
-            shutil.rmtree(alias)
         shutil.rmtree(folder)
 
 

@@ -18,6 +18,7 @@ from secretflow_spec.v1.data_pb2 import StorageConfig
 
 from veilflow.components.devices.checked_spu import CheckedSPU
 from veilflow.components.devices.early import Done
+from veilflow.components.devices.shell_safe import lasting_path
 from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.party.wire.link_check import Check
 from veilflow.pipelines.party.wire.proxy import Wire
@@ -91,6 +92,8 @@ class RunContext(Context):  # type: ignore[misc]
     ) -> None:
         storage = StorageConfig(type="local_fs", local_fs=StorageConfig.LocalFSConfig(wd=str(setup.folder)))
         super().__init__(storage, cluster, None)
+        # Where components make folders of their own, whose names SecretFlow's PSI hands to a shell.
+        self.data_dir = str(lasting_path(setup.folder))
         self.setup = setup
         self.node = node
         self.simulation = setup.simulation

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from veilflow.components.devices.shell_safe import lasting_path
 from veilflow.pipelines.profile.violation import Violation
 
 _NAME = "tmp"
@@ -22,14 +23,16 @@ _OTHERS_WRITE = 0o022
 def private_tmp(folder: Path) -> Path:
     """Give this process, its C++ libraries included, an empty temporary folder of its own: ``folder/tmp``, mode 0700.
 
-    What a killed run left there is removed: it may hold rows.
+    What a killed run left there is removed: it may hold rows. The path given to them has no character that a shell
+    reads (`shell_safe`): SecretFlow's own components hand it to one.
     """
     place = folder.resolve() / _NAME
     wipe_tmp(folder)
     place.mkdir(mode=0o700, parents=True)
     place.chmod(0o700)
-    os.environ["TMPDIR"] = str(place)  # os.environ calls setenv, so C++ sees it too
-    tempfile.tempdir = str(place)  # gettempdir() may have remembered another
+    plain = str(lasting_path(place))
+    os.environ["TMPDIR"] = plain  # os.environ calls setenv, so C++ sees it too
+    tempfile.tempdir = plain  # gettempdir() may have remembered another
     return place
 
 

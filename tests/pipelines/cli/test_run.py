@@ -121,3 +121,25 @@ def test_a_party_whose_peers_never_come_gives_up(file, tmp_path, cluster_files):
     ):
         PartyProcesses(alone).start()
     assert time.monotonic() - started < 45
+
+
+PLAIN_PSI = """
+version: 1
+name: meeting
+parties: [hospital, insurer]
+nodes:
+  patients: {uses: data/read_table, with: {party: hospital, path: "sample://breast_cancer/hospital", id: [person]}}
+  clients: {uses: data/read_table, with: {party: insurer, path: "sample://breast_cancer/insurer", id: [person]}}
+  align: {uses: alignment/psi, needs: {left: patients.table, right: clients.table}}
+"""
+
+
+@pytest.mark.cluster
+def test_an_output_folder_with_blanks_and_shell_characters_works_and_runs_no_command(file, tmp_path):
+    file.write_text(PLAIN_PSI)
+    out = tmp_path / "My runs;touch INJECTED;$(touch INJECTED)"
+    done = subprocess.run([*_COMMAND, str(file), "--out", str(out)], capture_output=True, timeout=120, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((out / "run.json").read_text())["status"] == "ok"
+    assert not list(tmp_path.rglob("INJECTED"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([file.name, out.name])

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from veilflow.components.devices.shell_safe import is_plain
 from veilflow.pipelines.certs import folder as certs
 from veilflow.pipelines.certs.authority import certificate_pem, new_authority, new_tls_key, sign, tls_key_pem
 from veilflow.pipelines.certs.names import alternative_names, subject
@@ -194,6 +195,15 @@ def test_the_run_gets_a_temporary_folder_of_its_own_and_an_empty_one(tmp_path, m
     assert said.stdout.strip() == str(place)
     wipe_tmp(tmp_path)
     assert not place.exists()
+
+
+def test_its_path_as_libraries_see_it_has_no_character_that_a_shell_reads(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", "/tmp")
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.tempdir)
+    place = private_tmp(tmp_path / "a;id>X b")
+    for told in (os.environ["TMPDIR"], tempfile.gettempdir()):
+        assert is_plain(Path(told))
+        assert Path(told).samefile(place)
 
 
 def test_a_link_in_its_place_is_not_followed(tmp_path, monkeypatch):
