@@ -19,13 +19,14 @@ def check(document: Document, draft: Draft, catalog: Catalog) -> None:
         name: found for name, node in draft.nodes.items() if (found := _definition(document, name, node, catalog))
     }
     flats: dict[str, dict[str, Any]] = {}
+    names = dict.fromkeys(draft.names)
     for name, definition in definitions.items():
         node = draft.nodes[name]
         flats[name], wrong = read_params(definition, node.params)
         for inside, message in wrong:
             document.problem(("nodes", name, "with", *inside), message)
         _check_parties(document, name, definition, flats[name], draft)
-        check_needs(document, name, node, definition, definitions, draft.names)
+        check_needs(document, name, node, definition, definitions, names)
     if draft.devices is not None:
         _check_devices(document, draft, draft.devices, definitions)
     for cycle in cycles(draft.nodes):

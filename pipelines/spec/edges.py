@@ -1,7 +1,7 @@
 """Who feeds whom: references of `needs`, types on every edge, order and cycles."""
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from veilflow.pipelines.catalog import Definition, Input
@@ -9,6 +9,9 @@ from veilflow.pipelines.spec.document import Document
 from veilflow.pipelines.spec.model import Node
 from veilflow.pipelines.spec.problem import Path, did_you_mean, listed
 from veilflow.pipelines.spec.values import counted
+
+_MOST_HINTS = 50
+"""After so many problems, unknown names are named without a guess at what was meant."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +62,17 @@ def check_needs(
     node: Node,
     definition: Definition,
     definitions: Mapping[str, Definition],
-    names: Sequence[str],
+    names: Collection[str],
 ) -> None:
     """Report every wrong, missing or superfluous entry of ``needs``.
 
     Args:
         definitions: of the nodes whose component is known, by node name.
-        names: of all nodes.
+        names: of all nodes; whether one is among them is asked for every reference.
     """
     at: Path = ("nodes", name, "needs")
+    # Looking for a close name costs as much as there are nodes: where very much is wrong, the first are enough.
+    near = names if len(document.problems) < _MOST_HINTS else ()
     inputs = {entry.name: entry for entry in definition.inputs}
     for given, value in node.needs.items():
         if given not in inputs:
@@ -81,7 +86,7 @@ def check_needs(
             continue
         for index, text in enumerate(texts):
             path = (*at, given) if isinstance(value, str) else (*at, given, index)
-            if message := _reference_problem(text, entry, definition, definitions, names):
+            if message := _reference_problem(text, entry, definition, definitions, names, near):
                 document.problem(path, message)
     for entry in definition.inputs:
         _check_presence(document, at, entry, node)
@@ -99,11 +104,16 @@ def _check_presence(document: Document, at: Path, entry: Input, node: Node) -> N
 
 
 def _reference_problem(
-    text: str, entry: Input, definition: Definition, definitions: Mapping[str, Definition], names: Sequence[str]
+    text: str,
+    entry: Input,
+    definition: Definition,
+    definitions: Mapping[str, Definition],
+    names: Collection[str],
+    near: Collection[str],
 ) -> str | None:
     node, dot, output = text.partition(".")
     if node not in names:
-        return f"no node '{node}'{did_you_mean(node, names)}"
+        return f"no node '{node}'{did_you_mean(node, near)}"
     source = definitions.get(node)
     if source is None:
         return None  # that node's component is unknown, and says so
@@ -148,36 +158,69 @@ def ordered(nodes: Mapping[str, Node]) -> list[str]:
 
 
 def cycles(nodes: Mapping[str, Node]) -> list[list[str]]:
-    """Cycles of ``nodes``, each starting at its first node in file order, such that breaking them all leaves none that
-    shares no node with those reported."""
-    stuck = [name for name in nodes if name not in set(ordered(nodes))]
+    """Cycles of ``nodes`` that share no node, each starting at its first node in file order: breaking them all leaves
+    none that shares no node with them. At most `_MOST_CYCLES`, so that the cost stays linear in the number of nodes."""
+    position = {name: index for index, name in enumerate(nodes)}
+    feeders = {name: [s.node for s in sources_of(node) if s.node in position] for name, node in nodes.items()}
+    done = set(ordered(nodes))
+    left = {name: feeders[name] for name in nodes if name not in done}
     found: list[list[str]] = []
-    covered: set[str] = set()
-    for start in stuck:
-        if start in covered:
-            continue
-        cycle = _cycle_through(start, nodes, set(stuck) - covered)
-        if cycle:
-            found.append(cycle)
-            covered.update(cycle)
-    return found
+    while len(found) < _MOST_CYCLES and (left := _on_or_after_cycles(left)):
+        start = min(_walk(left), key=position.__getitem__)
+        cycle = _cycle_through(start, left)
+        first = cycle.index(min(cycle, key=position.__getitem__))
+        found.append(cycle[first:] + cycle[:first])
+        left = {name: sources for name, sources in left.items() if name not in cycle}
+    return sorted(found, key=lambda cycle: position[cycle[0]])
 
 
-def _cycle_through(start: str, nodes: Mapping[str, Node], allowed: set[str]) -> list[str] | None:
-    """A shortest cycle through ``start`` in the direction data flows, found breadth first."""
+_MOST_CYCLES = 20
+"""Reported at once; the next ones are when these are mended."""
+
+
+def _on_or_after_cycles(feeders: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """The nodes that can never start, each with those of its feeders that cannot either."""
+    waits = {name: {source for source in sources if source in feeders} for name, sources in feeders.items()}
+    feeds: dict[str, list[str]] = {name: [] for name in feeders}
+    for name, needed in waits.items():
+        for source in needed:
+            feeds[source].append(name)
+    ready = [name for name, needed in waits.items() if not needed]
+    while ready:
+        name = ready.pop()
+        del waits[name]
+        for follower in feeds[name]:
+            waits[follower].discard(name)
+            if not waits[follower]:
+                ready.append(follower)
+    return {name: [source for source in feeders[name] if source in needed] for name, needed in waits.items()}
+
+
+def _walk(feeders: Mapping[str, Sequence[str]]) -> list[str]:
+    """The nodes of some cycle: from any node to a feeder, to a feeder of that, until one comes again."""
+    seen: dict[str, int] = {}
+    name = next(iter(feeders))
+    while name not in seen:
+        seen[name] = len(seen)
+        name = feeders[name][0]
+    return [each for each, at in seen.items() if at >= seen[name]]
+
+
+def _cycle_through(start: str, feeders: Mapping[str, Sequence[str]]) -> list[str]:
+    """A shortest cycle through ``start``, which is on one, in the direction data flows, found breadth first."""
     previous: dict[str, str] = {}
     wave = [start]
     while wave:
         following = []
         for name in wave:
-            for source in sources_of(nodes[name]):
-                if source.node == start:
+            for source in feeders[name]:
+                if source == start:
                     return _path(name, start, previous)
-                if source.node in allowed and source.node not in previous:
-                    previous[source.node] = name
-                    following.append(source.node)
+                if source not in previous:
+                    previous[source] = name
+                    following.append(source)
         wave = following
-    return None
+    raise AssertionError(f"'{start}' is on no cycle")
 
 
 def _path(first: str, start: str, previous: Mapping[str, str]) -> list[str]:
