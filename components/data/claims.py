@@ -87,6 +87,7 @@ class ReadTableClaims(Claims):
             ids=tuple(_strings(params.get("id"))),
             label=str(params.get("label") or ""),
             label_above=float(params.get("label_above", KEEP_LABEL)),
+            label_is=str(params.get("label_is") or ""),
             columns=tuple(_strings(params.get("columns"))),
             drop=tuple(_strings(params.get("drop"))),
             types=parse_pairs(_strings(params.get("types")), TYPES, "types"),

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from veilflow.components.errors import ComponentError
+from veilflow.components.training.labels import check_binary_label
 
 _SHOWN = 5
 
@@ -64,32 +65,8 @@ def feature_matrix(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
 
 
 def binary_label(frame: pd.DataFrame, column: str, both: bool = True) -> np.ndarray:
-    """The label as 0.0 and 1.0, float32, shape (rows,).
-
-    Raises:
-        ComponentError: a label is missing, another value than 0 and 1, or, with ``both``, there is one class only.
-    """
-    values = frame[column]
-    missing = int(values.isna().sum())
-    if missing:
-        raise ComponentError(
-            f"label '{column}' is missing in {missing} of {len(frame)} rows; leave these out with incomplete_rows: "
-            "drop in data/read_table."
-        )
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64)
-    strange = int((~np.isin(numbers, (0.0, 1.0))).sum())
-    if strange:
-        raise ComponentError(
-            f"label '{column}' is neither 0 nor 1 in {strange} of {len(frame)} rows ({values.nunique()} distinct "
-            "values); a model here tells two classes apart: make it 0 and 1 with 'label_above' in data/read_table."
-        )
-    if both and len(np.unique(numbers)) < 2:
-        raise ComponentError(
-            f"label '{column}' holds one class only in {len(frame)} row(s): nothing can be learned or judged by it. "
-            "Bring rows of both classes."
-        )
-    label: np.ndarray = numbers.astype(np.float32)
-    return label
+    """`check_binary_label` of a frame's column."""
+    return check_binary_label(frame[column], column, both)
 
 
 def _listed(names: Sequence[str]) -> str:

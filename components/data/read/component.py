@@ -11,6 +11,7 @@ from secretflow.component.core import VTableField as SchemaField
 from veilflow.components.data.names import parse_pairs
 from veilflow.components.data.read.normalise import normalise
 from veilflow.components.data.read.spec import KEEP_LABEL, TYPES, ReadSpec
+from veilflow.components.devices.attributes import decimal
 from veilflow.components.devices.early import begun
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.report import ReportBuilder
@@ -32,6 +33,10 @@ class ReadTable(Component):
     label_above: float = Field.attr(
         desc="Make the label 1 where it is above this number and 0 elsewhere; left out, the label stays as it is.",
         default=KEEP_LABEL,
+    )
+    label_is: str = Field.attr(
+        desc="Make the label 1 where its cell is this and 0 elsewhere, as in Y; left out, the label stays as it is.",
+        default="",
     )
     columns: list[str] = Field.attr(desc="Features to keep; left out, all columns are kept.", default=[])
     drop: list[str] = Field.attr(desc="Columns to leave out (instead of columns).", default=[])
@@ -78,7 +83,8 @@ class ReadTable(Component):
         spec = ReadSpec(
             ids=tuple(self.id),
             label=self.label,
-            label_above=self.label_above,
+            label_above=decimal(self.label_above),
+            label_is=self.label_is,
             columns=tuple(self.columns),
             drop=tuple(self.drop),
             prefix=self.prefix,

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-_YES = {"true", "yes", "y", "t", "1", "1.0"}
-_NO = {"false", "no", "n", "f", "0", "0.0"}
+YES = frozenset({"true", "yes", "y", "t", "1", "1.0"})
+"""Cells of a ``bool`` column that mean 1, in lower case; `NO` those that mean 0."""
+NO = frozenset({"false", "no", "n", "f", "0", "0.0"})
 
 
 def convert(column: pd.Series, kind: str | None) -> tuple[pd.Series, int]:
@@ -74,7 +75,7 @@ def _numbers(column: pd.Series) -> pd.Series:
 
 def _booleans(column: pd.Series) -> pd.Series:
     words = column.map(lambda cell: None if pd.isna(cell) else str(cell).strip().lower())
-    return words.map(lambda word: 1.0 if word in _YES else 0.0 if word in _NO else np.nan).astype(np.float64)
+    return words.map(lambda word: 1.0 if word in YES else 0.0 if word in NO else np.nan).astype(np.float64)
 
 
 def _whole_if_complete(numbers: pd.Series) -> pd.Series:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from veilflow.components.data.names import listed, require_columns
 from veilflow.components.data.read.convert import convert, field_type, looks_numeric
-from veilflow.components.data.read.spec import KEEP_LABEL, ReadSpec
+from veilflow.components.data.read.spec import ReadSpec
 from veilflow.components.errors import ComponentError
 
 
@@ -61,8 +61,10 @@ def normalise(frame: pd.DataFrame, spec: ReadSpec, source: str) -> tuple[pd.Data
     converted, unreadable = _convert_all(frame, kinds, spec, source)
     converted, infinite = _without_infinity(converted, kinds, spec, source)
     converted, incomplete = _complete(converted, spec, source)
-    if spec.label and spec.label_above != KEEP_LABEL:
-        converted[spec.label] = _binary(converted[spec.label], spec.label_above)
+    if spec.label and spec.has_threshold:
+        converted[spec.label] = _above(converted[spec.label], spec.label_above)
+    elif spec.label and spec.label_is:
+        converted[spec.label] = _is(converted[spec.label], spec.label_is)
     ids = list(spec.ids)
     named = _prefixed(kinds, spec, source)
     facts = ReadFacts(
@@ -151,10 +153,39 @@ def _complete(frame: pd.DataFrame, spec: ReadSpec, source: str) -> tuple[pd.Data
     return kept, int((~whole).sum())
 
 
-def _binary(label: pd.Series, above: float) -> pd.Series:
+def _above(label: pd.Series, above: float) -> pd.Series:
     if label.dtype == object:
-        raise ComponentError(f"label_above needs a numeric label, but '{label.name}' is text; declare its type.")
+        raise ComponentError(
+            f"label_above needs a numeric label, but '{label.name}' is text; declare its type, or give label_is: and "
+            "the cell that means 1."
+        )
     return (label > above).astype(np.int64)
+
+
+def _is(label: pd.Series, one: str) -> pd.Series:
+    """1 where the cell is ``one``; a misspelled setting must not make every row a 0 in silence."""
+    if label.dtype == object:
+        words = label.map(lambda cell: cell if cell is None else cell.strip())
+        found, near = words == one.strip(), words.str.casefold() == one.strip().casefold()
+    else:
+        found = near = label == _number(one, str(label.name))
+    if int(near.sum()) > int(found.sum()):
+        raise ComponentError(
+            f"label '{label.name}' writes what label_is: says in {int(near.sum() - found.sum())} row(s) with other "
+            "capitals; make the column uniform first."
+        )
+    if not found.any():
+        raise ComponentError(
+            f"no cell of label '{label.name}' is what label_is: says, in {len(label)} rows; correct label_is."
+        )
+    return found.astype(np.int64)
+
+
+def _number(text: str, label: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ComponentError(f"label '{label}' is a column of numbers, and label_is: says none; correct it.") from None
 
 
 def _fact(column: pd.Series, kind: str, unreadable: int, infinite: int) -> ColumnFact:

@@ -20,6 +20,8 @@ class ReadSpec:
     ids: tuple[str, ...] = ()
     label: str = ""
     label_above: float = KEEP_LABEL
+    label_is: str = ""
+    """The cell that means 1; every other one means 0."""
     columns: tuple[str, ...] = ()
     """Features to keep; empty for all."""
     drop: tuple[str, ...] = ()
@@ -38,14 +40,23 @@ class ReadSpec:
         """Columns to read as text as they stand."""
         return (*self.ids, *(name for name, kind in self.types.items() if kind == "str"))
 
+    @property
+    def has_threshold(self) -> bool:
+        """Whether `label_above` was given; its default may come back rounded by its way through 32 bits."""
+        return self.label_above > KEEP_LABEL * (1 - 1e-6)
+
     def check(self) -> None:
         """Raise a `ComponentError` if the settings contradict each other."""
         if self.columns and self.drop:
             raise ComponentError("give either columns (features to keep) or drop, not both.")
         if self.label and self.label in self.ids:
             raise ComponentError(f"'{self.label}' cannot be both ID and label.")
-        if self.label_above != KEEP_LABEL and not self.label:
+        if self.has_threshold and not self.label:
             raise ComponentError("label_above is given without label.")
+        if self.label_is and not self.label:
+            raise ComponentError("label_is is given without label.")
+        if self.label_is and self.has_threshold:
+            raise ComponentError("give either label_above or label_is, not both.")
         special = {*self.ids, self.label} & {*self.columns, *self.drop}
         if special:
             raise ComponentError(

@@ -33,6 +33,7 @@ from veilflow.components.devices.secret_table import (
 from veilflow.components.devices.tables import read_frame
 from veilflow.components.errors import ComponentError
 from veilflow.components.training.features import binary_label, feature_matrix, require_numeric
+from veilflow.components.training.labels import require_number_label
 
 
 @register(domain="vertical", version="1.0.0", name="share_table")
@@ -80,7 +81,9 @@ class ShareTable(Component):
         found: dict[str, list[SecretColumn]] = {}
         for owner, part in source.parties.items():
             features, labels = names_of_kind(part.schema, "feature"), names_of_kind(part.schema, "label")
-            require_numeric(owner, part.types, [*features, *labels])
+            require_numeric(owner, part.types, features)
+            for name in labels:
+                require_number_label(owner, part.types[name], name)
             own = [SecretColumn(name, owner, special.pop(name, FEATURE)) for name in features]
             own += [SecretColumn(name, owner, LABEL) for name in labels]
             if own:

@@ -29,6 +29,7 @@ from veilflow.components.training.batches import batch_size
 from veilflow.components.training.checkpoints import Checkpoints, data_digest, training_key
 from veilflow.components.training.features import binary_label, feature_matrix, require_columns, require_numeric
 from veilflow.components.training.history import History
+from veilflow.components.training.labels import require_number_label
 from veilflow.components.training.loop import train
 from veilflow.components.training.parts import merge
 from veilflow.components.vertical.split.bundle import MODEL_KIND, Facts
@@ -234,7 +235,7 @@ def table_roster(source: VTable) -> Roster:
     roster = make_roster(features, labels)
     for party, names in roster.features.items():
         require_numeric(party, source.parties[party].types, names)
-    require_numeric(roster.label_party, source.parties[roster.label_party].types, [roster.label])
+    require_number_label(roster.label_party, source.parties[roster.label_party].types[roster.label], roster.label)
     return roster
 
 

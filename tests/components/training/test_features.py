@@ -6,7 +6,6 @@ import pytest
 
 from veilflow.components.errors import ComponentError
 from veilflow.components.training.features import (
-    binary_label,
     feature_matrix,
     require_columns,
     require_numeric,
@@ -46,23 +45,3 @@ def test_text_is_refused_by_type() -> None:
 def test_a_missing_column_is_named_with_what_there_is() -> None:
     with pytest.raises(ComponentError, match="trained on income at insurer, which the table lacks; it has 1 columns"):
         require_columns("insurer", ["age"], ["age", "income"])
-
-
-def test_labels_become_zero_and_one() -> None:
-    for values in ([0, 1, 1], [0.0, 1.0, 1.0], [False, True, True], ["0", "1", "1"]):
-        np.testing.assert_array_equal(binary_label(pd.DataFrame({"y": values}), "y"), np.array([0, 1, 1], np.float32))
-
-
-@pytest.mark.parametrize(
-    "values, message",
-    [
-        ([0, 0, 0], r"holds one class only in 3 row\(s\)"),
-        ([0, 1, np.nan], "is missing in 1 of 3 rows"),
-        ([0, 1, 2], r"neither 0 nor 1 in 1 of 3 rows \(3 distinct values\)"),
-        (["yes", "no", "no"], r"neither 0 nor 1 in 3 of 3 rows \(2 distinct values\)"),
-    ],
-)
-def test_labels_of_another_kind_are_refused_without_their_values(values: list, message: str) -> None:
-    with pytest.raises(ComponentError, match=message) as caught:
-        binary_label(pd.DataFrame({"y": values}), "y")
-    assert "yes" not in str(caught.value)

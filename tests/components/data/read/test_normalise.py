@@ -121,6 +121,34 @@ def test_a_text_label_has_no_threshold():
 
 
 @pytest.mark.parametrize(
+    ("cells", "one", "wanted"),
+    [
+        (["Y", "N", " Y "], "Y", [1, 0, 1]),
+        (["case", "control", "other"], "case", [1, 0, 0]),
+        ([1, 2, 2], "2", [0, 1, 1]),
+        ([-1.0, 1.0, -1.0], "1", [0, 1, 0]),
+    ],
+)
+def test_the_cell_that_means_one_is_named(cells: list[object], one: str, wanted: list[int]):
+    found, facts = _read(pd.DataFrame({"y": cells, "x": [1, 2, 3]}), label="y", label_is=one)
+    assert found["y"].tolist() == wanted
+    assert facts["y"].type == "int64"
+
+
+@pytest.mark.parametrize(
+    ("cells", "one", "message"),
+    [
+        (["Y", "N"], "J", "no cell of label 'y' is what label_is: says, in 2 rows"),
+        (["Y", "y"], "Y", r"writes what label_is: says in 1 row\(s\) with other capitals"),
+        ([1, 2], "two", "a column of numbers, and label_is: says none"),
+    ],
+)
+def test_a_misspelled_label_is_makes_no_column_of_zeros(cells: list[object], one: str, message: str):
+    with pytest.raises(ComponentError, match=message):
+        _read(pd.DataFrame({"y": cells, "x": [1, 2]}), label="y", label_is=one)
+
+
+@pytest.mark.parametrize(
     ("spec", "message"),
     [
         ({"ids": ("persn",)}, r"'people.csv' has no column 'persn' \(did you mean 'person'\?\); it has: person, age"),
@@ -128,6 +156,8 @@ def test_a_text_label_has_no_threshold():
         ({"columns": ("age",), "drop": ("ward",)}, "either columns .* or drop"),
         ({"label": "person", "ids": ("person",)}, "cannot be both ID and label"),
         ({"label_above": 1.0}, "label_above is given without label"),
+        ({"label_is": "Y"}, "label_is is given without label"),
+        ({"label": "ward", "label_above": 1.0, "label_is": "x"}, "either label_above or label_is"),
         ({"ids": ("person",), "drop": ("person",)}, "take person out of columns/drop"),
         ({"ids": ("person",), "types": {"person": "int"}}, "IDs are always text"),
         ({"drop": tuple(PEOPLE.columns)}, "no column is left"),
