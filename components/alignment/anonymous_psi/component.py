@@ -44,11 +44,18 @@ from veilflow.components.devices.report import ReportBuilder
 from veilflow.components.devices.run_ledger import charge
 from veilflow.components.devices.schemas import names_of_kind
 from veilflow.components.devices.secret import SecretMachine
-from veilflow.components.devices.secret_table import SECRET_TABLE_KIND, SecretColumn, SpuFacts, write_secret_table
+from veilflow.components.devices.secret_table import (
+    LABEL,
+    SECRET_TABLE_KIND,
+    SecretColumn,
+    SpuFacts,
+    write_secret_table,
+)
 from veilflow.components.devices.spu_facts import spu_facts
 from veilflow.components.devices.spu_parties import SpuParties
 from veilflow.components.devices.tables import read_arrow
 from veilflow.components.errors import ComponentError
+from veilflow.components.training.labels import check_binary_label, require_number_label
 
 _COUNTS = ("rows", "missing", "duplicates", "people")
 
@@ -145,6 +152,9 @@ class AnonymousPsi(Component):
 
         def read(table: pa.Table, party: str) -> tuple[Holding, dict[str, int]]:
             values = [column.name for column in roster.columns[party]]
+            for column in roster.columns[party]:
+                if column.kind == LABEL:  # as shares nobody could look at it any more
+                    check_binary_label(table[column.name], column.name)
             return hold(table, roster.ids[party], values, rules, duplicates, f"{party}'s table")
 
         found = {part.party: run_on(part.party, read, read_arrow(ctx, part), part.party, returns=2) for part in parts}
@@ -196,6 +206,8 @@ class AnonymousPsi(Component):
 
 def _schema(part: VTableParty) -> Schema:
     ids, features, labels = (tuple(names_of_kind(part.schema, kind)) for kind in ("id", "feature", "label"))
+    for name in labels:
+        require_number_label(part.party, part.types[name], name)
     return Schema(ids, features, labels)
 
 

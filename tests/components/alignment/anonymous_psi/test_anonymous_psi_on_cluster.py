@@ -162,3 +162,25 @@ def test_what_cannot_be_aligned_is_refused_with_a_reason(veilflow_cluster, tmp_p
     assert run.error is not None
     assert why in json.dumps(run.model_dump())
     assert "138" not in run.error.message
+
+
+@pytest.mark.parametrize(
+    "label, message",
+    [
+        (lambda ill: ill + 1, "label 'ill' is not 0 and 1: 2 distinct value(s)"),
+        (lambda ill: 2 * ill - 1, "set label_above: to the lower of its two values"),
+        (lambda ill: ill + ill.index % 2, "to the one value that counts as 1"),
+        (lambda ill: ill * 0.75, "label 'ill' is not 0 and 1"),
+        (lambda ill: ill.map({0: "N", 1: "Y"}), "with types: [ill:bool] where its cells say yes/no, Y/N"),
+        (lambda ill: ill * 0 + 1, "label 'ill' holds one class only"),
+    ],
+    ids=["1/2", "-1/1", "three classes", "shares", "text", "one class"],
+)
+def test_a_label_that_is_not_0_and_1_ends_the_run_before_anything_is_shared(veilflow_cluster, tmp_path, label, message):
+    patients, clients = tables(np.random.default_rng(3))
+    files = write(tmp_path, patients.assign(ill=label(patients["ill"])), clients)
+    run = veilflow_cluster.run(pipeline(files), tmp_path)
+    assert run.error.node == "align"
+    assert message in run.error.message
+    shared = [each for each in tmp_path.glob("*/artifacts/*/table") if (each.parent / ".node").read_text() == "align"]
+    assert shared == []
