@@ -1,8 +1,9 @@
 """Run a function at one party, publish a value to all, move a value to one.
 
-Every function that runs at a party is guarded: our own `ComponentError` goes on (its text is fit for peers), anything
-else becomes an `InternalError` with a reference into that party's log. SecretFlow sends exceptions to the peers as they
-are, cell values included, so nothing unguarded may run on a PYU.
+Every function that runs at a party is guarded: our own `ComponentError` goes on (its text is fit for peers), what the
+machine refuses (a full disk) becomes one with a constant text, and anything else becomes an `InternalError` with a
+reference into that party's log. SecretFlow sends exceptions to the peers as they are, cell values included, so
+nothing unguarded may run on a PYU.
 
 A failure travels as a value, `Failed`, through everything that depends on it until it is published; then every party
 raises it, at the same place. SecretFlow's own way is to interrupt the failing party's main thread from another thread:
@@ -22,6 +23,7 @@ from secretflow.distributed.fed.global_context import get_global_context
 
 from veilflow.components.devices.labels import PUBLISHED, SENT, sending
 from veilflow.components.errors import ComponentError, InternalError
+from veilflow.components.machine import refusal
 
 log = logging.getLogger("veilflow")
 
@@ -62,10 +64,12 @@ def guarded(party: str, fn: Callable[..., Any]) -> Callable[..., Any]:
             return fn(*args, **kwargs)
         except (ComponentError, InternalError):
             raise
-        except BaseException:
+        except BaseException as error:
             # This party's own log: its operator must be able to find the cause, and the text may quote a cell.
-            reference = secrets.token_hex(4)
+            reference, refused = secrets.token_hex(4), refusal(error)
             log.exception("internal error %s in %s", reference, getattr(fn, "__qualname__", fn))
+        if refused is not None:
+            raise ComponentError(f"{refused}. {party}'s own log says where.")
         raise InternalError(party, reference)
 
     return call

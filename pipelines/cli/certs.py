@@ -11,7 +11,7 @@ from typing import Any
 import click
 from rich.text import Text
 
-from veilflow.pipelines.cli.errors import debugging
+from veilflow.pipelines.cli.errors import Unusable, debugging
 from veilflow.pipelines.cli.output import show
 
 _folder = click.option(
@@ -37,12 +37,6 @@ def _days(default: int) -> Callable[[Any], Any]:
     return click.option("--days", type=days, default=default, show_default=True, help="How long it is valid.")
 
 
-class _Unusable(click.ClickException):
-    """A file that is missing, damaged, not private or already there; nothing was changed."""
-
-    exit_code = 2
-
-
 class _Certs(click.Group):
     """Gives problems with files an end of their own: what is wrong and what to do, exit code 2."""
 
@@ -54,7 +48,7 @@ class _Certs(click.Group):
         except KeyFileError as error:
             if debugging(ctx.find_root()):
                 raise
-            raise _Unusable(str(error)) from None
+            raise Unusable(str(error)) from None
 
 
 @click.group(cls=_Certs)

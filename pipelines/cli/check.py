@@ -6,6 +6,7 @@ import click
 
 from veilflow.pipelines.cli.errors import Refused
 from veilflow.pipelines.cli.options import pipeline_file, policy_files, set_values
+from veilflow.pipelines.cli.say import say
 
 
 @click.command()
@@ -30,4 +31,4 @@ def check(file: Path, overrides: tuple[str, ...], policy_paths: tuple[Path, ...]
             raise Refused(f"{file}: {refused}")
         allowed = f", allowed by {', '.join(verdict.policy.name for verdict in verdicts)}"
     steps = f"{len(pipeline.nodes)} step{'' if len(pipeline.nodes) == 1 else 's'}"
-    click.echo(f"{file}: ok, {steps}, {len(pipeline.parties)} parties ({', '.join(pipeline.parties)}){allowed}")
+    say(f"{file}: ok, {steps}, {len(pipeline.parties)} parties ({', '.join(pipeline.parties)}){allowed}")

@@ -1,8 +1,10 @@
 """How a command ends: exit codes, and what is printed for each kind of end.
 
-0 ok, 1 a bug of ours, 2 wrong usage (click's own), 3 an invalid pipeline, 4 a party failed, 5 refused by a policy.
+0 ok, 1 a bug of ours, 2 wrong usage (click's own) or a file, a folder or a disk that cannot be used, 3 an invalid
+pipeline, 4 a party failed, 5 refused by a policy.
 """
 
+import errno
 import os
 import sys
 import tempfile
@@ -10,6 +12,15 @@ import traceback
 from typing import NoReturn
 
 import click
+
+from veilflow.components.machine import refusal
+from veilflow.pipelines.cli.say import say
+
+
+class Unusable(click.ClickException):
+    """A file, a folder or the machine as it is cannot be used for this."""
+
+    exit_code = 2
 
 
 class InvalidPipeline(click.ClickException):
@@ -40,6 +51,7 @@ def end(error: Exception, debug: bool) -> NoReturn:
 
     Raises:
         InvalidPipeline: for a pipeline file with problems.
+        Unusable: for what the machine refuses, such as a full disk.
         Exception: ``error`` itself when debugging.
         SystemExit: with code 1, after one line and a log for the traceback, for everything unexpected.
     """
@@ -49,10 +61,34 @@ def end(error: Exception, debug: bool) -> NoReturn:
         raise InvalidPipeline(str(error)) from error
     if debug:
         raise error
-    handle, log = tempfile.mkstemp(prefix="veilflow-", suffix=".log")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        traceback.print_exception(error, file=file)
+    if advice := refusal(error) or _wrong_kind(error):
+        raise Unusable(f"{_place(error)}{advice}.") from error
     first = (str(error).splitlines() or [""])[0]
-    click.echo(f"Error: a bug in VeilFlow: {type(error).__name__}: {first}", err=True)
-    click.echo(f"The traceback is in {log}; --debug prints it here.", err=True)
+    say(f"Error: a bug in VeilFlow: {type(error).__name__}: {first}", err=True)
+    try:
+        handle, log = tempfile.mkstemp(prefix="veilflow-", suffix=".log")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            traceback.print_exception(error, file=file)
+        say(f"The traceback is in {log}; --debug prints it here.", err=True)
+    except OSError:
+        say("--debug prints the traceback; no temporary file could be written for it.", err=True)
     sys.exit(1)
+
+
+_WRONG_KIND = {
+    errno.ENOTDIR: "a file stands where a folder should be; give another path",
+    errno.EISDIR: "a folder stands where a file should be; give another path",
+    errno.EEXIST: "something of that name is there already; give another path",
+    errno.ELOOP: "its links lead in a circle; give another path",
+}
+
+
+def _wrong_kind(error: Exception) -> str | None:
+    """What the command line or a person at the disk can cause, for an error that names the file."""
+    named = isinstance(error, OSError) and error.filename is not None
+    return _WRONG_KIND.get(error.errno or 0) if named and isinstance(error, OSError) else None
+
+
+def _place(error: Exception) -> str:
+    name = error.filename if isinstance(error, OSError) else None
+    return "" if name is None else f"{os.fsdecode(name) if isinstance(name, (str, bytes)) else name}: "

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from veilflow.pipelines.cli.options import pipeline_file, set_values
+from veilflow.pipelines.cli.say import say
 
 
 @click.command()
@@ -18,4 +19,4 @@ def graph(file: Path, overrides: tuple[str, ...]) -> None:
     from veilflow.pipelines.plan import make_plan, to_mermaid
     from veilflow.pipelines.spec import load
 
-    click.echo(to_mermaid(make_plan(load(file, overrides))), nl=False)
+    say(to_mermaid(make_plan(load(file, overrides))), newline=False)

@@ -1,12 +1,23 @@
-"""Printing: rich on a terminal, plain and uncut text into a pipe."""
+"""Tables and coloured lines: rich on a terminal, plain and uncut text into a pipe. See `say`."""
 
 import io
 import sys
+from collections.abc import Iterable
 
-import click
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from veilflow.pipelines.cli.say import say, visible
 
 _UNLIMITED = 100_000
+
+
+class SafeConsole(Console):
+    """A console that colours what it is told to, and obeys nothing that stands in a text."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
 
 def show(*parts: RenderableType) -> None:
@@ -16,20 +27,20 @@ def show(*parts: RenderableType) -> None:
     colours and without trailing blanks.
     """
     if sys.stdout.isatty():
-        console = Console(highlight=False, markup=False, emoji=False)
+        screen = console()
         for part in parts:
-            console.print(part, soft_wrap=False)
+            screen.print(part, soft_wrap=False)
         return
     sink = io.StringIO()
-    console = Console(file=sink, width=_UNLIMITED, highlight=False, markup=False, emoji=False, color_system=None)
+    plain = SafeConsole(file=sink, width=_UNLIMITED, highlight=False, markup=False, emoji=False, color_system=None)
     for part in parts:
-        console.print(part)
-    for line in sink.getvalue().splitlines():
-        click.echo(line.rstrip())
+        plain.print(part)
+    for line in sink.getvalue().split("\n")[:-1]:
+        say(line.rstrip())
 
 
 def console() -> Console:
     """A console for lines that appear one by one; in a pipe they are as long as they need to be."""
     if sys.stdout.isatty():
-        return Console(highlight=False, emoji=False)
-    return Console(width=_UNLIMITED, highlight=False, emoji=False, color_system=None)
+        return SafeConsole(highlight=False, markup=False, emoji=False)
+    return SafeConsole(width=_UNLIMITED, highlight=False, markup=False, emoji=False, color_system=None)

@@ -7,6 +7,7 @@ import click
 
 import veilflow
 from veilflow.pipelines.cli.errors import debugging, end
+from veilflow.pipelines.cli.say import errors_said
 
 VERBS = {
     "run": ("run:run", "Run a pipeline, in simulation or as one party."),
@@ -49,7 +50,17 @@ class Program(click.Group):
             ctx.fail(f"no command '{args[0]}'{hint}")
         return super().resolve_command(ctx, args)
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        with errors_said():
+            return super().make_context(info_name, args, parent, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
+        with errors_said():
+            return self._ended(ctx)
+
+    def _ended(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):

@@ -74,7 +74,7 @@ def run(
     folder = out or Path("runs") / plan.pipeline.name
     screen = console()
     where = f"as {party}" if party else f"SIMULATION of {', '.join(plan.pipeline.parties)} on this machine"
-    screen.print(f"{plan.pipeline.name}: {len(plan.steps)} steps, {where}", highlight=False)
+    screen.print(f"{plan.pipeline.name}: {len(plan.steps)} steps, {where}")
     here = 1 if party else len(plan.pipeline.parties)
     try:
         cluster = None if cluster_file is None else load_cluster(cluster_file)
@@ -93,4 +93,4 @@ def run(
         own = folder / (done.error.party or "") / (done.error.log or "log.txt")
         log = f"\n  log: {own}" if own.exists() else ""
         raise PartyFailure(f"{done.error.party} failed{at}: {done.error.message}{log}\n  report: {report}")
-    screen.print(f"done in {done.seconds:.1f} s; what each party learned is in {report}", highlight=False)
+    screen.print(f"done in {done.seconds:.1f} s; what each party learned is in {report}")

@@ -4,6 +4,7 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from veilflow.pipelines.launch.processes import Event
 
@@ -20,11 +21,13 @@ class RunDisplay:
         self._width = max((len(name) for name in steps), default=0)
         self._done: dict[str, int] = {}
         self._slowest: dict[str, float] = {}
+        plain = not console.encoding.lower().startswith("utf")
+        self._done_mark = "+" if plain else "✓"
         self._live = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
+            SpinnerColumn("line" if plain else "dots"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[note]}", style="dim"),
+            TextColumn("{task.fields[note]}", style="dim", markup=False),
             TimeElapsedColumn(),
             console=console,
             transient=True,
@@ -68,7 +71,7 @@ class RunDisplay:
         for node in list(self._tasks):
             self._live.remove_task(self._tasks.pop(node))
         self._done.clear()
-        self._console.print(f" [yellow]![/] {message}; starting again ({left} more time(s))", highlight=False)
+        self._console.print(Text.assemble((" ! ", "yellow"), f"{message}; starting again ({left} more time(s))"))
 
     def _finish(self, node: str, status: str, seconds: float, metrics: dict[str, float]) -> None:
         self._done[node] = self._done.get(node, 0) + 1
@@ -77,11 +80,12 @@ class RunDisplay:
             return
         if node in self._tasks:
             self._live.remove_task(self._tasks.pop(node))
-        mark = "[cyan]=[/]" if status == "cached" else "[green]✓[/]"
+        mark = ("=", "cyan") if status == "cached" else (self._done_mark, "green")
         how = "cached" if status == "cached" else f"{self._slowest[node]:.1f} s"
         told = sorted(metrics.items(), key=lambda each: "auc" not in each[0])[:4]  # the figure most look for, first
         numbers = "  ".join(f"{name} {_short(value)}" for name, value in told)
-        self._console.print(f" {mark} {node.ljust(self._width)}  [dim]{how:>8}[/]  {numbers}", highlight=False)
+        line = Text.assemble(" ", mark, f" {node.ljust(self._width)}  ", (f"{how:>8}", "dim"), f"  {numbers}")
+        self._console.print(line)
 
 
 def _short(value: float | int | str) -> str:

@@ -13,6 +13,7 @@ from secretflow.distributed.fed.global_context import get_global_context
 from secretflow.utils.errors import SFException
 
 from veilflow.components.errors import ComponentError, InternalError
+from veilflow.components.machine import refusal
 from veilflow.pipelines.certs.private_files import KeyFileError
 from veilflow.pipelines.party.connection import PeerGone
 from veilflow.pipelines.party.wire.errors import EgressRefused, PeerStalled, WireRefused
@@ -45,8 +46,11 @@ class AgreementError(Exception):
 
 
 def is_expected(error: BaseException, party: str) -> bool:
-    """Whether ``error`` is one that we raise on purpose; anything else may be a library's way to lose a peer."""
-    return isinstance(_unwrap(error, party)[0], (ComponentError, AgreementError, *_RULES, PeerGone, PeerStalled))
+    """Whether ``error`` is one that we raise on purpose, or the machine's; anything else may be a library's way to lose
+    a peer."""
+    cause = _unwrap(error, party)[0]
+    ours = (ComponentError, AgreementError, *_RULES, PeerGone, PeerStalled)
+    return isinstance(cause, ours) or refusal(cause) is not None
 
 
 def describe(error: BaseException, party: str, node: str) -> Failure:
@@ -66,6 +70,9 @@ def describe(error: BaseException, party: str, node: str) -> Failure:
     if isinstance(cause, SFException):
         return Failure(party, node, cause.message, "component")
     reference = secrets.token_hex(4)
+    if refused := refusal(cause):
+        log.error("step %s", node, exc_info=cause)
+        return Failure(party, node, f"{refused}. {party}'s own log says where.", "component")
     log.error("internal error %s in step %s", reference, node, exc_info=cause)
     text = f"internal error ({type(cause).__name__}), reference {reference} in {party}'s own log"
     return Failure(party, node, text, "internal")

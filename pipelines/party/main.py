@@ -33,9 +33,9 @@ FAILED = 4
 def serve(pipe: Connection, setup_json: str) -> None:
     """Entry point of a party process."""
     setup = PartySetup.from_json(setup_json)
-    _private_output(setup)
     channel = _Channel(pipe)
     try:
+        _private_output(setup)
         _Server(setup, channel).serve()
     except SystemExit:
         raise

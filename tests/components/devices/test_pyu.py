@@ -106,6 +106,8 @@ def guards(ctx):
             ("ours", ComponentError("column 'age' is missing")),
             ("foreign", ValueError(f"could not convert '{SECRET}'")),
             ("exit", SystemExit(SECRET)),
+            ("full", OSError(28, SECRET, f"/srv/{SECRET}")),
+            ("memory", MemoryError(SECRET)),
         ):
             try:
                 guarded("hospital", fail)(error)
@@ -119,6 +121,11 @@ def guards(ctx):
 def test_foreign_exceptions_become_a_reference_into_the_partys_own_log(veilflow_cluster):
     found = veilflow_cluster.call(guards)["hospital"]
     assert found["texts"]["ours"][:2] == ["ComponentError", "column 'age' is missing"]
+    assert found["texts"]["full"][1] == "no space is left on the disk; free some. hospital's own log says where."
+    assert found["texts"]["memory"][1].startswith("no memory is left; ")
+    for name in ("full", "memory"):
+        assert found["texts"][name][0] == "ComponentError"
+        assert found["texts"][name][2], "no context that SecretFlow would send along"
     for name in ("foreign", "exit"):
         kind, text, alone = found["texts"][name]
         assert kind == "InternalError"

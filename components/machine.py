@@ -1,0 +1,27 @@
+"""What the machine refuses: no bug, and no property of the data, so it is told with what to do about it."""
+
+import errno
+
+_ADVICE = {
+    errno.ENOSPC: "no space is left on the disk; free some",
+    errno.EDQUOT: "this user's share of the disk is used up; free some",
+    errno.EFBIG: "a file would be larger than this disk or this user's limits allow; use another disk",
+    errno.EROFS: "the disk can only be read; write to another one",
+    errno.EACCES: "this user may not do that there; change the owner or the mode, or use another folder",
+    errno.EPERM: "this user may not do that there; change the owner or the mode, or use another folder",
+    errno.EIO: "the disk does not answer as it should; use another one",
+    errno.EMFILE: "too many files are open; raise the limit (`ulimit -n`)",
+    errno.ENFILE: "too many files are open on this machine; close other programs",
+    errno.ENAMETOOLONG: "the path is too long; use a folder with a shorter one",
+    errno.ENOMEM: "no memory is left; close other programs, or use fewer rows",
+}
+
+
+def refusal(error: BaseException) -> str | None:
+    """What the machine lacks and what to do, as a constant text that may travel: no path, no value.
+
+    None for everything that may be a fault of the program: a file that is not there, a connection that ends.
+    """
+    if isinstance(error, MemoryError):
+        return _ADVICE[errno.ENOMEM]
+    return _ADVICE.get(error.errno or 0) if isinstance(error, OSError) else None
