@@ -13,6 +13,10 @@ _ADVICE = {
     errno.EMFILE: "too many files are open; raise the limit (`ulimit -n`)",
     errno.ENFILE: "too many files are open on this machine; close other programs",
     errno.ENAMETOOLONG: "the path is too long; use a folder with a shorter one",
+    errno.ENOTDIR: "a file stands where a folder should be; remove it, or use another folder",
+    errno.EISDIR: "a folder stands where a file should be; remove it, or use another folder",
+    errno.EEXIST: "something of that name is there already; remove it, or use another folder",
+    errno.ELOOP: "links lead in a circle; use another path",
     errno.ENOMEM: "no memory is left; close other programs, or use fewer rows",
 }
 

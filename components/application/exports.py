@@ -4,13 +4,12 @@ Under VeilFlow that is the context's ``export_dir``; under SecretFlow's `comp_ev
 party's storage.
 """
 
-import os
 import re
-import secrets
 from pathlib import Path
 from typing import Any
 
 from veilflow.components.errors import ComponentError
+from veilflow.components.files import write_whole
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
@@ -42,15 +41,5 @@ def export_bytes(ctx: Any, name: str, raw: bytes) -> int:
         with ctx.storage.get_writer(f"exports/{name}") as writer:
             writer.write(raw)
     else:
-        _replace(Path(folder) / name, raw)
+        write_whole(Path(folder) / name, raw)
     return len(raw)
-
-
-def _replace(target: Path, raw: bytes) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        draft.write_bytes(raw)
-        os.replace(draft, target)
-    finally:
-        draft.unlink(missing_ok=True)

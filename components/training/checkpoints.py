@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from veilflow.components.devices.objects import pack, unpack
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.errors import ComponentError
+from veilflow.components.files import write_whole
 from veilflow.components.training.parts import Part, merge, section
 
 _KEPT = 2  # a crash while parties write leaves some of them one checkpoint behind
@@ -94,10 +94,7 @@ def _writer(folder: Path, head: dict[str, Any], identity: str, names: list[str])
     def write(digest: str, *parts: Part) -> bool:
         document, arrays = merge(identity, dict(zip(names, parts, strict=True)), [])
         target = _path(folder, head["epoch"])
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = target.with_suffix(".partial")
-        partial.write_bytes(pack({**document, **head, "data": digest}, arrays))
-        os.replace(partial, target)
+        write_whole(target, pack({**document, **head, "data": digest}, arrays))
         _remove(folder, keep=_KEPT)
         return True
 
@@ -110,7 +107,7 @@ def _path(folder: Path, epoch: int) -> Path:
 
 def _remove(folder: Path, keep: int) -> bool:
     stored = sorted(folder.glob("epoch-*.npz"))
-    for path in stored[: len(stored) - keep]:
+    for path in (*stored[: len(stored) - keep], *folder.glob(".epoch-*")):  # drafts of a process that was ended
         path.unlink()
     return True
 

@@ -4,7 +4,6 @@
 pipeline, 4 a party failed, 5 refused by a policy.
 """
 
-import errno
 import os
 import sys
 import tempfile
@@ -61,7 +60,7 @@ def end(error: Exception, debug: bool) -> NoReturn:
         raise InvalidPipeline(str(error)) from error
     if debug:
         raise error
-    if advice := refusal(error) or _wrong_kind(error):
+    if advice := refusal(error):
         raise Unusable(f"{_place(error)}{advice}.") from error
     first = (str(error).splitlines() or [""])[0]
     say(f"Error: a bug in VeilFlow: {type(error).__name__}: {first}", err=True)
@@ -73,20 +72,6 @@ def end(error: Exception, debug: bool) -> NoReturn:
     except OSError:
         say("--debug prints the traceback; no temporary file could be written for it.", err=True)
     sys.exit(1)
-
-
-_WRONG_KIND = {
-    errno.ENOTDIR: "a file stands where a folder should be; give another path",
-    errno.EISDIR: "a folder stands where a file should be; give another path",
-    errno.EEXIST: "something of that name is there already; give another path",
-    errno.ELOOP: "its links lead in a circle; give another path",
-}
-
-
-def _wrong_kind(error: Exception) -> str | None:
-    """What the command line or a person at the disk can cause, for an error that names the file."""
-    named = isinstance(error, OSError) and error.filename is not None
-    return _WRONG_KIND.get(error.errno or 0) if named and isinstance(error, OSError) else None
 
 
 def _place(error: Exception) -> str:

@@ -86,11 +86,12 @@ def run(
     except (AddressError, SetupError, ProfileError) as error:
         raise InvalidPipeline(str(error)) from error
     report = folder / "report.html"
+    see = f"\n  report: {report}" if report.exists() else ""
     if done.status == "refused" and done.error is not None:
-        raise Refused(f"{file}: {done.error.message}\n  report: {report}")
+        raise Refused(f"{file}: {done.error.message}{see}")
     if done.error is not None:
         at = f" in step '{done.error.node}'" if done.error.node else ""
         own = folder / (done.error.party or "") / (done.error.log or "log.txt")
         log = f"\n  log: {own}" if own.exists() else ""
-        raise PartyFailure(f"{done.error.party} failed{at}: {done.error.message}{log}\n  report: {report}")
+        raise PartyFailure(f"{done.error.party} failed{at}: {done.error.message}{log}{see}")
     screen.print(f"done in {done.seconds:.1f} s; what each party learned is in {report}")

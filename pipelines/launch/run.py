@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from veilflow.components.files import write_whole
 from veilflow.pipelines.cluster.config import Cluster
 from veilflow.pipelines.launch.processes import Event, PartyFailed, PartyProcesses
 from veilflow.pipelines.launch.record import RunRecorder
 from veilflow.pipelines.launch.setups import party_setup, require_declared, simulation_setups
 from veilflow.pipelines.ledger import Run, write_run
 from veilflow.pipelines.party.setup import PartySetup
-from veilflow.pipelines.party.store import write_atomically
 from veilflow.pipelines.plan import make_plan
 from veilflow.pipelines.policy import LoadedPolicy, agreed_text, judge_all, load_policies
 from veilflow.pipelines.policy.digest import NONE
@@ -80,11 +80,16 @@ def run_here(
 
 
 def _finish(run: Run, out: Path) -> Run:
-    out.mkdir(parents=True, exist_ok=True)
-    write_run(run, out / "run.json")
     from veilflow.pipelines.report import render  # the parties need not wait for it
 
-    write_atomically(out / "report.html", render(run))
+    try:
+        write_run(run, out / "run.json")
+        write_whole(out / "report.html", render(run))
+    except OSError as error:
+        if run.error is None:
+            raise
+        # What went wrong in the run is the news, and often the cause of this too.
+        run.error.message += f" (run.json and report.html could not be written: {error.strerror})"
     return run
 
 

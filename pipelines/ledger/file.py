@@ -1,12 +1,11 @@
 """Reading and writing `run.json`; a reader sees a whole ledger entry or none."""
 
 import json
-import os
-import secrets
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from veilflow.components.files import write_whole
 from veilflow.pipelines.ledger.model import Run
 
 
@@ -23,16 +22,7 @@ def write_run(run: Run, path: Path) -> None:
     """
     document = Run.model_validate(run.model_dump(warnings=False)).model_dump(mode="json")
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with draft.open("w", encoding="utf-8") as sink:
-            sink.write(text + "\n")
-            sink.flush()
-            os.fsync(sink.fileno())
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_whole(path, text + "\n")
 
 
 def read_run(path: Path) -> Run:

@@ -18,11 +18,12 @@ from veilflow.components.errors import ComponentError
 from veilflow.pipelines.party.agree import common_artifact, draw_id, gather, require_equal
 from veilflow.pipelines.party.context import RunContext
 from veilflow.pipelines.party.early import Early
+from veilflow.pipelines.party.intact import LABEL, file_digest
 from veilflow.pipelines.party.params import NOTHING, node_eval_param
 from veilflow.pipelines.party.receipts import lacking
 from veilflow.pipelines.party.report_tabs import tabs_from_report
 from veilflow.pipelines.party.session import Party
-from veilflow.pipelines.party.store import StepRecord, Store, file_digest, step_key
+from veilflow.pipelines.party.store import StepRecord, Store, step_key
 from veilflow.pipelines.plan import Plan, Step
 
 Wired = dict[str, tuple[str, DistData]]
@@ -70,6 +71,8 @@ def run_plan(party: Party, plan: Plan, facts: dict[str, str], code: str, use_cac
         artifact = common_artifact(party.setup.parties, held)
         cached = artifact is not None
         if artifact is None:
+            for ref in filter(None, step.input_refs()):
+                store.require_intact(ref, wired[ref][0].split("/")[0])
             artifact = draw_id(party.setup.parties)
             record = _evaluate(party, step, wired, artifact, early)
             record.summary["seconds"] = time.monotonic() - started
@@ -114,7 +117,7 @@ def _evaluate(party: Party, step: Step, wired: Wired, artifact: str, early: Earl
 def _label(folder: Path, node: str) -> None:
     """A person (or a test) who looks into the artifacts finds the step's name next to its files."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / ".node").write_text(node)
+    (folder / LABEL).write_text(node, encoding="utf-8")
 
 
 def _held(party: Party, store: Store, key: str, step: Step) -> list[str]:

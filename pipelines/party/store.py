@@ -1,21 +1,25 @@
 """One party's finished steps: artifacts by id, and an index from a step's key to the artifacts that fit it.
 
     <folder>/artifacts/<id>/<output>   what the step wrote at this party
-    <folder>/index/<key>/<id>.json     the step's record: outputs, report, receipts, seconds
+    <folder>/index/<key>/<id>.json     the step's record: outputs, report, receipts, seconds, digests of its files
 
-A record is written last and in one move, so a step that was cut off never counts as done.
+A record is written last and in one move, so a step that was cut off never counts as done. Files that were altered or
+damaged since are noticed before a step reads them: the record holds the SHA-256 of each, and one of its own content.
+Whoever can write both, this party's own user, could alter both: the digests are no signature.
 """
 
 import base64
 import hashlib
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from veilflow.components.errors import ComponentError
+from veilflow.components.files import write_whole
+from veilflow.pipelines.party.intact import Files, digests_of
 
 _ID = re.compile(r"^[0-9a-f]{32}$")
 
@@ -36,23 +40,74 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self._index = folder / "index"
         self._index.mkdir(parents=True, exist_ok=True)
+        self._artifacts = folder / "artifacts"
+        self._files: dict[str, Files] = {}
 
     def ids(self, key: str) -> list[str]:
-        """Artifact ids of finished steps with this key, oldest first."""
+        """Artifact ids of finished steps with this key whose files are there, oldest first.
+
+        Raises:
+            ComponentError: a record cannot be read.
+        """
         found = sorted((self._index / key).glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
-        return [path.stem for path in found if _ID.match(path.stem)]
+        names = [path.stem for path in found if _ID.match(path.stem)]
+        return [name for name in names if not self._known(name, self._read(key, name)["files"]).missing()]
 
     def load(self, key: str, artifact: str) -> StepRecord:
-        raw = json.loads((self._index / key / f"{artifact}.json").read_text())
+        """The record of a finished step.
+
+        Raises:
+            ComponentError: it is damaged or was altered.
+        """
+        raw = self._read(key, artifact)
+        self._known(artifact, raw["files"])
         outputs = {name: base64.b64decode(text) for name, text in raw["outputs"].items()}
         return StepRecord(outputs, raw["summary"])
 
     def save(self, key: str, artifact: str, record: StepRecord) -> None:
         """Make the step count as done at this party."""
-        folder = self._index / key
-        folder.mkdir(parents=True, exist_ok=True)
+        self._files[artifact] = files = digests_of(self._artifacts / artifact)
         outputs = {name: base64.b64encode(raw).decode() for name, raw in record.outputs.items()}
-        write_atomically(folder / f"{artifact}.json", json.dumps({"outputs": outputs, "summary": record.summary}))
+        document = {"outputs": outputs, "summary": record.summary, "files": files.digests}
+        document = json.loads(json.dumps(document))  # as it will be read
+        text = json.dumps({**document, "sha256": _digest(document)})
+        write_whole(self._index / key / f"{artifact}.json", text)
+
+    def require_intact(self, output: str, artifact: str) -> None:
+        """Nothing is computed from files that are not what their step wrote.
+
+        Args:
+            output: ``step.output`` of a step whose record was loaded, for the message.
+
+        Raises:
+            ComponentError: files of the artifact are altered, damaged or gone.
+        """
+        if altered := self._files[artifact].altered():
+            raise ComponentError(
+                f"'{output}' cannot be read: artifacts/{artifact}/{', '.join(altered)} was altered, damaged or removed "
+                f"since step '{output.split('.')[0]}' wrote it. Remove artifacts/{artifact} in this party's folder and "
+                "run again: that step is then done anew (or run with --no-cache)."
+            )
+
+    def _known(self, artifact: str, digests: Mapping[str, str]) -> Files:
+        return self._files.setdefault(artifact, Files(self._artifacts / artifact, dict(digests)))
+
+    def _read(self, key: str, artifact: str) -> dict[str, Any]:
+        path = self._index / key / f"{artifact}.json"
+        try:
+            document = json.loads(path.read_bytes())
+            if document.pop("sha256") == _digest(document):
+                return dict(document)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            pass
+        raise ComponentError(
+            f"the record index/{key}/{artifact}.json in this party's folder is damaged or was altered. Remove it and "
+            "run again: its step is then done anew."
+        )
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def step_key(
@@ -86,25 +141,3 @@ def code_digest(extra: str = "") -> str:
             digest.update(path.relative_to(root).as_posix().encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file's bytes, in blocks; ``missing`` for a file that is not there (reading it reports that)."""
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as source:
-            while block := source.read(1 << 20):
-                digest.update(block)
-    except OSError:
-        return "missing"
-    return digest.hexdigest()
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` so that a reader, or a crash, sees all of it or none."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
-    with os.fdopen(handle, "w") as sink:
-        sink.write(text)
-        sink.flush()
-        os.fsync(sink.fileno())
-    os.replace(name, path)

@@ -46,7 +46,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_draft(tmp_path: Path, monkeyp
     def full(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("veilflow.components.application.exports.os.replace", full)
+    monkeypatch.setattr("veilflow.components.files.os.replace", full)
     with pytest.raises(OSError, match="disk full"):
         export_bytes(context, "scores.csv", b"new")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("scores.csv", b"old")]

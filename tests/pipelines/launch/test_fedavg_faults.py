@@ -171,7 +171,7 @@ def test_a_bank_that_vanishes_ends_the_run_with_its_name_and_nothing_half_writte
     assert time.monotonic() - killer.killed < 30
     assert _models(tmp_path) == {}
     assert {each.status for each in run.nodes if each.name in ("predict", "evaluate")} == {"skipped"}
-    assert not list(tmp_path.rglob("*.partial"))
+    assert not list(tmp_path.rglob(".epoch-*"))
     assert not list(tmp_path.rglob(".privacy_budget/*.new"))
     for bank in BANKS:
         assert [entry["what"] for entry in _ledger(tmp_path, bank)["entries"]][:2] == ["round 1", "round 2"]

@@ -63,7 +63,7 @@ def test_a_crash_while_writing_leaves_the_entry_before_whole(tmp_path: Path, mon
     def crash(_: int) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("veilflow.pipelines.ledger.file.os.fsync", crash)
+    monkeypatch.setattr("veilflow.components.files.os.fsync", crash)
     with pytest.raises(OSError, match="disk full"):
         write_run(run(), path)
     assert read_run(path).status == "running"
