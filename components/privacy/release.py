@@ -20,8 +20,8 @@ client i to whoever sees the sum and knows the vectors and the noise of up to ``
     - Saturation comes after the noise: a function of what is protected already.
     - The charge is z per round, whatever the weights, for each client.
 
-With ``multiplier`` 0 there is no noise here: for updates whose noise is in the training already (DP-SGD with
-`clip.private_gradient`); everything above is then post-processing, the bound that follows earlier sums included.
+With ``multiplier`` 0 there is no noise here: for updates whose noise is in the training already (DP-SGD, see
+`horizontal.fedavg.clipped`); everything above is then post-processing, the bound that follows earlier sums included.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def noise_share(sensitivities: Mapping[str, float], colluding: int) -> float:
 
 
 def clipped(update: np.ndarray, bound: float) -> np.ndarray:
-    """``update`` with L2 norm at most ``bound``; zeros where a cell is not finite (float64; see `clip` for JAX)."""
+    """``update`` with L2 norm at most ``bound``; zeros where a cell is not finite (float64)."""
     largest = float(np.max(np.abs(update), initial=0.0))
     if not np.isfinite(largest):
         return np.zeros_like(update)

@@ -1,5 +1,7 @@
 """From a client's rows to the arrays a model takes."""
 
+import logging
+
 import numpy as np
 import pandas as pd
 
@@ -7,10 +9,16 @@ from veilflow.components.data.columns import Columns
 from veilflow.components.errors import ComponentError
 from veilflow.components.training.features import binary_label, feature_matrix
 
+log = logging.getLogger("veilflow")
+
 Data = tuple[np.ndarray, np.ndarray]
 """``x`` float32, one row per entry of the first axis; ``y`` float32, 0 or 1."""
 
 MIN_ROWS = 2
+FEATURE_BOUND = 1e9
+"""No input of a model is larger in magnitude, scaling included; what is, is cut, the same at every party and in
+prediction. A public bound far beyond what a scaled feature is: squares, and sums of them over a million columns, are
+finite in single precision."""
 
 
 def table_arrays(
@@ -31,11 +39,23 @@ def table_arrays(
             parts.append(_one_hot(frame[name], columns.categories[name]))
     numbers = [name for name in columns.features if name not in columns.categories]
     if not parts:
-        x = feature_matrix(frame, numbers)
+        x = _matrix(frame, numbers)
     else:
-        matrix = feature_matrix(frame, numbers) if numbers else np.zeros((len(frame), 0), np.float32)
+        matrix = _matrix(frame, numbers) if numbers else np.zeros((len(frame), 0), np.float32)
         x = np.concatenate([matrix, *parts], axis=1)
     return x, binary_label(frame, columns.label, both) if label else None
+
+
+def _matrix(frame: pd.DataFrame, names: list[str]) -> np.ndarray:
+    """The numbers as float32, none beyond `FEATURE_BOUND`. How many cells were cut is for the party's own log alone: a
+    single row shall not be able to stop a training, or be told of by it."""
+    values = frame[names].to_numpy(dtype=np.float64, na_value=np.nan)
+    beyond = np.isfinite(values) & (np.abs(values) > FEATURE_BOUND)
+    if beyond.any():
+        cells = int(beyond.sum())
+        log.warning("%d cell(s) are beyond %g, and cut to it; scale the features", cells, FEATURE_BOUND)
+        frame = pd.DataFrame(np.where(beyond, np.sign(values) * FEATURE_BOUND, values), columns=names)
+    return feature_matrix(frame, names)
 
 
 def _require_rows(count: int, what: str, training: bool) -> None:
@@ -68,8 +88,8 @@ def image_arrays(
         ComponentError: no images, or with ``both`` one class only.
     """
     _require_rows(len(images), "image", label is not None)
-    scale = 255.0 if images.dtype == np.uint8 else 1.0
-    x = images.astype(np.float32) / np.float32(scale)
+    x = images.astype(np.float32)
+    x = x / np.float32(255.0) if images.dtype == np.uint8 else np.clip(x, -FEATURE_BOUND, FEATURE_BOUND)
     if label is None:
         return x, None
     return x, binary_label(pd.DataFrame({"label": label.astype(np.float64)}), "label", both)

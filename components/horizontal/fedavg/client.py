@@ -20,6 +20,8 @@ from veilflow.components.privacy.release import protect
 from veilflow.components.training.tally import Tally
 
 Part = tuple[dict[str, Any], dict[str, np.ndarray]]
+_LONG = 1e15
+"""Squares of numbers up to this, and sums of them, are finite in single precision."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,9 @@ def learn(
     """One round: the client after it, its update (which stays here), and what may be said of it.
 
     A training that went astray (entries that are not finite) leaves the client as it was. Without privacy there is then
-    no update; with it the update is zeros and goes the way of every other, as nobody says who is in a round.
+    no update. With it there is one that goes the way of every other, as nobody says who is in a round: under unit
+    ``record`` the noise of its steps alone, as if there were no rows; under unit ``client`` zeros, which `encode`
+    noises. That it went astray is for this client's eyes only.
 
     Args:
         vector: the global model.
@@ -112,9 +116,10 @@ def learn(
     done = replace(client, params=params, stats=stats)
     update, astray = common(done) - vector, False
     if not np.isfinite(update).all():
-        done, update, astray = client, np.zeros_like(vector), True
         if settings.privacy.unit == "none":
-            return done, None, {}
+            return client, None, {}
+        done, astray = client, True
+        update = np.zeros_like(vector) if draws is None else _noise_alone(started, draws, batches, moving)
     # Unit `client` votes on what it bounds; unit `record` bounds rows, and has their votes.
     voting = settings.privacy.voting
     update, longer = shorten(update, bound if voting and not guarded else settings.guard.update_norm)
@@ -170,6 +175,16 @@ def _noise(
     tally.released(int(batches.weight.sum(axis=1).max(initial=0)))
     tally.fed([drawn / deviation])
     return drawn
+
+
+def _noise_alone(client: Client, draws: np.ndarray, batches: Batches, moving: np.ndarray | None) -> np.ndarray:
+    """What plain steps without a single row would have changed, on the common parameters, float32."""
+    layout = layout_of(client.params)
+    step = np.zeros(layout.size)
+    step[slice(None) if moving is None else moving] = draws.sum(axis=0, dtype=np.float64) / batches.expected
+    rate = client.settings.steps.rate
+    change = np.clip(-step * (rate if np.isfinite(rate) else 1.0), -_LONG, _LONG).astype(np.float32)
+    return np.asarray(flatten(unflatten(change, layout), client.layout), np.float32)
 
 
 def logits(client: Client, x: np.ndarray, chunk: int = 8192) -> np.ndarray:

@@ -182,7 +182,6 @@ class FedAvgTrain(Component):
         course = Course(settings.rounds, settings.patience, settings.checkpoint_every, coordinator, "round", _REMEDY)
         history, identity = train(training, training.round, course, checkpoints, tell)
         require_summed(training)
-        training.tell_astray()
         self._store(ctx, facts, identity, training, rules)
         if checkpoints is not None:
             checkpoints.clear()

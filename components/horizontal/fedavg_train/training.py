@@ -7,6 +7,7 @@ Sent  the first global model and every round's sum, from the coordinator to ever
       coordinates, bounds, the sum's norm) each party works out for itself.
 """
 
+import logging
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -54,9 +55,11 @@ from veilflow.components.privacy.secagg.secure_sum import SecureSum
 from veilflow.components.training.batches import order_token
 from veilflow.components.training.tally import Tally
 
+log = logging.getLogger("veilflow")
+
 GLOBAL, SUM, SCORED = "global model", "public sum", "scored update"
 _ASTRAY = "an update that is not finite: left out of the round"
-_ZEROED = "an update that is not finite: counted as zeros"
+_CURE = "Lower learning_rate, or scale the features (data/federated_stats)."
 _WORSE = "the loss rose: round taken back"
 _UNSEEN = "unknown (no single update is seen)"
 
@@ -87,8 +90,6 @@ class FedAvgTraining:
         """Updates that this process noised as a whole."""
         self.saturated = 0
         """Values that this process cut off at the agreed bound."""
-        self.astray: list[int] = []
-        """Rounds in which the local training of this process was of no use."""
         clients = {party: self._start(spec, party, cast.data[party]) for party in cast.clients}
         self._workforce = Workforce(cast, settings, clients)
         self._judge = self._start(spec, cast.judge, cast.reference) if cast.judge else None
@@ -178,19 +179,10 @@ class FedAvgTraining:
         if len(sound) < needed:
             raise ComponentError(
                 f"round {number + 1}: the training of {', '.join(astray)} went astray (its update is not finite), and "
-                f"{len(sound)} client(s) are left of {needed} that a round needs. Lower learning_rate, or scale the "
-                "features (data/federated_stats)."
+                f"{len(sound)} client(s) are left of {needed} that a round needs. {_CURE}"
             )
         total = sum(self._cast.rows[party] for party in sound)
         return sound, {"train_loss": sum(self._cast.rows[p] * found[p]["loss"] for p in sound) / total}
-
-    def tell_astray(self) -> None:
-        """After the last round: which clients' training went astray under DP, in which rounds. Unit ``record`` only:
-        there it follows from noised gradients, while the noise of unit ``client`` does not cover it."""
-        if self._settings.privacy.unit != "record":
-            return
-        found = publish({party: run_on(party, lambda: list(self.astray)) for party in self._cast.clients})
-        self.standing.blamed += [(number, party, _ZEROED) for party, rounds in found.items() for number in rounds]
 
     def _noise(self, number: int) -> float:
         return self._spending.noise(number, self.standing)
@@ -203,9 +195,12 @@ class FedAvgTraining:
         def train(client: Client, held: Replica, licence: Any) -> Any:
             del licence  # a budget that is used up stops the client here
             mask = copies.mask_at(held, settings, seed, number)
-            done = learn(client, held.params, noise, self.tally, mask, clip)
-            self.astray += [number] if done[2].get("astray") else []
-            return done
+            done, update, facts = learn(client, held.params, noise, self.tally, mask, clip)
+            if facts.pop("astray", False):  # only this party's own log has it: no noise covers it
+                log.warning(
+                    "round %d: the local training went astray, and its update holds no row. %s", number + 1, _CURE
+                )
+            return done, update, facts
 
         return train
 

@@ -230,9 +230,8 @@ def test_a_client_whose_training_goes_astray_stays_out_and_is_named(misbehaved: 
     assert history["valid_loss"][-1] < history["valid_loss"][0]
 
 
-def test_under_privacy_it_counts_as_zeros_and_is_named_in_the_end(misbehaved: Any) -> None:
-    why = "an update that is not finite: counted as zeros"
-    assert incidents(misbehaved, "astray_noised") == [(number, "bank_c", why) for number in range(1, 11)]
+def test_under_privacy_its_update_is_noise_and_nobody_is_told(misbehaved: Any) -> None:
+    assert incidents(misbehaved, "astray_noised") == []
     assert tab(misbehaved, "astray_noised", "history")["valid_auc"][-1] > 0.6
 
 

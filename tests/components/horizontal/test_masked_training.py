@@ -21,6 +21,7 @@ from veilflow.components.training.tally import Tally
 LOGISTIC, MLP = ModelSpec("logistic", ()), ModelSpec("mlp", (6, 4), "tanh")
 NORMED = ModelSpec("mlp", (6,), norm="layer")
 BOUND = 0.4
+DENSE_SUM = jax.jit(clipped_sum(MLP, network(MLP)))
 
 
 def rows(count: int, seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -72,7 +73,7 @@ def test_one_row_moves_the_masked_sum_by_at_most_the_bound(seed, share, bound, s
     _, mask = some(params, share, seed)
     if whole:  # a norm over whole rows, however few of their coordinates move
         mask = {**mask, **rows_on({name: np.asarray(each) for name, each in mask.items()}, most=1e9)}
-    total = clipped_sum(MLP, network(MLP))
+    total = DENSE_SUM
     with_row, _, yes = total(params, x, y, np.ones(8, np.float32), bound, mask)
     without, _, fewer = total(params, x, y, (np.arange(8) != 3).astype(np.float32), bound, mask)
     moved = np.sqrt(sum(float(jnp.sum((with_row[n] - without[n]) ** 2)) for n in params))
