@@ -30,7 +30,11 @@ class WriteTable(Component):
 
     party: str = Field.party_attr(desc="The party whose part is written, at that party.")
     name: str = Field.attr(desc="File name without folder and ending; give every export of a pipeline its own.")
-    format: str = Field.attr(desc="File format.", default="csv", choices=list(FORMATS))
+    format: str = Field.attr(
+        desc="File format; in CSV, texts that begin like a formula get an apostrophe.",
+        default="csv",
+        choices=list(FORMATS),
+    )
     table: Input = Field.input(
         desc="The table to export.", types=[DistDataType.INDIVIDUAL_TABLE, DistDataType.VERTICAL_TABLE]
     )
