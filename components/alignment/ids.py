@@ -7,7 +7,6 @@ cells always get different keys. Keys identify people: they stay at their party.
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -29,54 +28,6 @@ _CARD_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CARD_CHECK = "10X98765432"
 
 Cells = list[str | None]
-
-
-@dataclass(frozen=True)
-class People:
-    """The rows of a table that take part in an alignment: one per person."""
-
-    keys: list[str]
-    """Distinct."""
-    rows: np.ndarray
-    """int64, shape ``(len(keys),)``: where in the table each key's row stands; ascending."""
-    counts: dict[str, int]
-    """``rows`` of the table, ``missing`` (without a complete ID), ``duplicates`` (dropped), ``people`` (left)."""
-
-
-def find_people(frame: pd.DataFrame, columns: Sequence[str], rules: IdRules, duplicates: str, where: str) -> People:
-    """Normalise the IDs of ``frame``, drop rows without one, and leave one row per person.
-
-    Args:
-        frame: the table.
-        columns: ID columns, in the order in which the other party names its own.
-        rules: how cells become text.
-        duplicates: ``first`` or ``last`` row of a person stays, or ``error``.
-        where: the table's name in messages.
-
-    Raises:
-        ComponentError: duplicates under ``error``; a float column that cannot hold its IDs exactly.
-
-    Cost: about 0.5 s per million rows and column; less for text without non-ASCII characters.
-    """
-    keys = person_keys(frame, columns, rules, where)
-    present = np.fromiter((key is not None for key in keys), dtype=bool, count=len(keys))
-    rows = np.flatnonzero(present).astype(np.int64)
-    found = pd.Series([key for key in keys if key is not None], dtype=object)
-    repeated = found.duplicated(keep="last" if duplicates == "last" else "first").to_numpy()
-    if duplicates == "error" and repeated.any():
-        people = found[repeated].nunique()
-        raise ComponentError(
-            f"{where}: {people} ID(s) stand in more than one row, {int(repeated.sum()) + people} rows in all. "
-            f"Set duplicates to first or last, or choose ID columns that tell people apart."
-        )
-    kept = ~repeated
-    counts = {
-        "rows": len(keys),
-        "missing": len(keys) - len(rows),
-        "duplicates": int(repeated.sum()),
-        "people": int(kept.sum()),
-    }
-    return People(found[kept].tolist(), rows[kept], counts)
 
 
 def person_keys(frame: pd.DataFrame, columns: Sequence[str], rules: IdRules, where: str = "table") -> Cells:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.orc as pa_orc
 from secretflow.component.core import (
@@ -31,6 +32,8 @@ _STORED_AS = {
     pa.uint64(): pa.int64(),
 }
 """ORC has no unsigned types; readers cast back, SecretFlow's as well as ours."""
+_ROWS = 1 << 20
+"""Rows of one column fetched at a time."""
 
 
 def read_frame(ctx: Context, part: VTableParty) -> PYUObject:
@@ -70,14 +73,15 @@ def write_table(
     frames: Mapping[str, PYUObject],
     schemas: Mapping[str, VTableSchema],
 ) -> int:
-    """Store one frame per party under ``output`` and describe them; returns the row count, which becomes public.
+    """Store one frame (pandas or arrow) per party under ``output`` and describe them; returns the row count, which
+    becomes public.
 
     Raises:
         ComponentError: the parties' row counts differ; at a party, where cells do not fit the schema's types.
     """
     storage, uri = ctx.storage, output.uri
 
-    def store(frame: pd.DataFrame, schema: VTableSchema) -> int:
+    def store(frame: pd.DataFrame | pa.Table, schema: VTableSchema) -> int:
         raw = bytes_of(frame, schema)
         with storage.get_writer(uri) as writer:
             writer.write(raw)
@@ -94,6 +98,18 @@ def write_table(
     }
     output.data = VTable(name=uri, parties=parts, line_count=rows).to_distdata()
     return rows
+
+
+def csv_table(party: str, uri: str, ids: Mapping[str, str], features: Mapping[str, str]) -> Any:
+    """A CSV file in ``party``'s storage, described as an individual table: column names with their types."""
+    schema = VTableSchema.from_dict(dict(features), ids=dict(ids))
+    part = VTableParty(party=party, uri=uri, format=str(VTableFormat.CSV), schema=schema)
+    return VTable(name=uri, parties={party: part}).to_distdata()
+
+
+def row_count(table: Any) -> int:
+    """Rows of a stored table, as its description has them."""
+    return int(VTable.from_distdata(table).line_count)
 
 
 def frame_of(raw: bytes, part: VTableParty) -> pd.DataFrame:
@@ -113,20 +129,42 @@ def arrow_of(raw: bytes, part: VTableParty) -> pa.Table:
     return pa.table({name: _fit(table[name], schema.field(name), part.party) for name in part.columns})
 
 
-def bytes_of(frame: pd.DataFrame, schema: VTableSchema) -> bytes:
-    """``frame``'s columns as an ORC file, in the order and with the types of ``schema``."""
+def rows_of(table: pa.Table, positions: np.ndarray) -> pa.Table:
+    """The rows of ``table`` at ``positions`` (integers, any order), one column and a piece of it at a time."""
+    pieces = [pa.array(positions[at : at + _ROWS]) for at in range(0, len(positions), _ROWS)]
+    columns = {}
+    for name in table.column_names:
+        column = table[name]
+        if pa.types.is_string(column.type):
+            column = column.cast(pa.large_string())  # offsets of 64 bits: whole columns may have more than 2 GB
+        whole = column.combine_chunks()
+        columns[name] = pa.chunked_array([whole.take(piece) for piece in pieces], type=column.type)
+    return pa.table(columns)
+
+
+def bytes_of(frame: pd.DataFrame | pa.Table, schema: VTableSchema) -> bytes:
+    """``frame``'s columns as an ORC file, in the order and with the types of ``schema``; NaN becomes a missing cell."""
     columns = {}
     for field in _arrow_schema(schema):
-        try:
-            found = pa.chunked_array(pa.Array.from_pandas(frame[field.name]))
-        except (pa.ArrowInvalid, pa.ArrowTypeError):
-            raise ComponentError(f"column '{field.name}' mixes types; it should be {field.type} throughout.") from None
+        found = _column(frame, field)
         wanted = pa.field(field.name, _STORED_AS.get(field.type, field.type))
         columns[field.name] = _fit(found, wanted, "the table")
     sink = pa.BufferOutputStream()
     pa_orc.write_table(pa.table(columns), sink)
     stored: bytes = sink.getvalue().to_pybytes()
     return stored
+
+
+def _column(frame: pd.DataFrame | pa.Table, field: pa.Field) -> pa.ChunkedArray:
+    if isinstance(frame, pa.Table):
+        column = frame[field.name]
+        if not pa.types.is_floating(column.type):
+            return column
+        return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    try:
+        return pa.chunked_array(pa.Array.from_pandas(frame[field.name]))
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        raise ComponentError(f"column '{field.name}' mixes types; it should be {field.type} throughout.") from None
 
 
 def _arrow_schema(schema: VTableSchema) -> pa.Schema:

@@ -1,5 +1,6 @@
 """The parties' side of `bench alignment`: called by name at every party, in the same order, in a living simulation."""
 
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -34,14 +35,15 @@ from veilflow.pipelines.party.traffic import TrafficMeter
 HOLDERS = ("hospital", "insurer")
 
 
-def write_tables(ctx: Any, folder: str, rows: int, columns: int) -> dict[str, Any]:
+def write_tables(ctx: Any, rows: int, columns: int) -> dict[str, Any]:
     """Both holders' CSV files: 13-character IDs in random order, half of them common, rounded normal columns."""
+    _table(ctx, ctx.self_party).parent.mkdir(exist_ok=True)
 
     def write(party: str, first: int) -> int:
         rng = np.random.default_rng(secrets.randbits(128))
         ids = pa.array([f"P{number:012d}" for number in rng.permutation(rows) + first])
         values = {f"{party}{at}": np.round(rng.normal(size=rows), 4) for at in range(columns)}
-        pa_csv.write_csv(pa.table({"id": ids, **values}), str(_table(folder, party)))
+        pa_csv.write_csv(pa.table({"id": ids, **values}), str(_table(ctx, party)))
         return rows
 
     for at, party in enumerate(HOLDERS):
@@ -49,7 +51,7 @@ def write_tables(ctx: Any, folder: str, rows: int, columns: int) -> dict[str, An
     return {"rows": None}
 
 
-def ours(ctx: Any, folder: str, columns: int, method: str = "coordinator") -> dict[str, Any]:
+def ours(ctx: Any, columns: int, method: str = "coordinator") -> dict[str, Any]:
     """From CSV files to shares in files at all parties of the SPU; ``columns`` of each table, which may be none."""
     from veilflow.components.devices.secret_table import SecretColumn, write_secret_table
 
@@ -59,7 +61,7 @@ def ours(ctx: Any, folder: str, columns: int, method: str = "coordinator") -> di
     names = {party: [f"{party}{at}" for at in range(columns)] for party in HOLDERS}
 
     def read(party: str) -> tuple[Holding, int]:
-        table = pa_csv.read_csv(str(_table(folder, party)))
+        table = pa_csv.read_csv(str(_table(ctx, party)))
         held, counts = hold(table, ["id"], names[party], parse_rules(["strip", "width"]), "error", party)
         return held, counts["people"]
 
@@ -86,22 +88,55 @@ def ours(ctx: Any, folder: str, columns: int, method: str = "coordinator") -> di
     return {**found, "rows": None} if method == "spu_compare" else found  # padded: as many rows as a table has
 
 
-def library(ctx: Any, folder: str, name: str) -> dict[str, Any]:
+def plain(ctx: Any, columns: int) -> dict[str, Any]:
+    """`alignment/psi` as a whole on the same files: IDs made comparable, RR22, rows fetched, order agreed, stored."""
+    from veilflow.components.alignment.psi.component import Psi
+    from veilflow.components.devices.tables import csv_table, row_count
+
+    def described(party: str) -> Any:
+        features = {f"{party}{at}": "float64" for at in range(columns)}
+        return csv_table(party, str(_table(ctx, party).relative_to(ctx.data_dir)), {"id": "str"}, features)
+
+    left, right = map(described, HOLDERS)
+    table, report = (SimpleNamespace(uri=f"bench/{name}", data=None) for name in ("psi", "report"))
+    component = Psi(
+        protocol="RR22",
+        receiver="both",
+        normalise=["strip", "width"],
+        duplicates="error",
+        allow_empty=False,
+        left_id=[],
+        right_id=[],
+        left=left,
+        right=right,
+        table=table,
+        report=report,
+    )
+
+    def align() -> int:
+        component.evaluate(ctx)
+        return row_count(table.data)
+
+    return _measured(ctx, align)
+
+
+def library(ctx: Any, name: str) -> dict[str, Any]:
     """SecretFlow's PSI library on the same files; the third party only waits."""
     route = pair_route(ctx, *HOLDERS)
 
     def join(party: str) -> dict[str, Any]:
         with pair_link(route, party, f"bench-{name}", 1800) as link:
-            return _measured_here(lambda: _join(link, folder, party, name))
+            return _measured_here(lambda: _join(ctx, link, party, name))
 
     found = publish({party: run_on(party, join, party) for party in HOLDERS})
     none = {"seconds": 0.0, "cpu": 0.0, "bytes": 0, "peak": 0, "rows": None}
     return dict(found.get(ctx.self_party, none))
 
 
-def _join(link: Any, folder: str, party: str, name: str) -> int:
-    target = Path(folder) / f"{party}-{name}.csv"
-    join_files(link, _table(folder, party), target, "id", name)
+def _join(ctx: Any, link: Any, party: str, name: str) -> int:
+    source = _table(ctx, party)
+    target = source.with_name(f"{party}-{name}.csv")
+    join_files(link, source, target, "id", name)
     with target.open("rb") as lines:
         return sum(1 for _ in lines) - 1
 
@@ -121,18 +156,25 @@ def _measured(ctx: Any, work: Callable[[], int]) -> dict[str, Any]:
 def _measured_here(work: Callable[[], int]) -> dict[str, Any]:
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from what is in use now
     meter = TrafficMeter()
-    before, started, busy = meter.total(), time.monotonic(), time.process_time()
+    before, started, busy = meter.total(), time.monotonic(), _processor()
     rows = work()
-    seconds, sent, busy = time.monotonic() - started, meter.total() - before, time.process_time() - busy
+    seconds, sent, busy = time.monotonic() - started, meter.total() - before, _processor() - busy
     meter.close()
     status = Path("/proc/self/status").read_text().splitlines()
     peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) * 1024
     return {"seconds": seconds, "cpu": busy, "bytes": sent, "peak": peak, "rows": rows}
 
 
+def _processor() -> float:
+    """Processor seconds of this process and of the commands it has run."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
+
+
 def _meet(ctx: Any) -> None:
     publish([run_on(party, lambda: True) for party in ctx.parties])
 
 
-def _table(folder: str, party: str) -> Path:
-    return Path(folder) / f"{party}.csv"
+def _table(ctx: Any, party: str) -> Path:
+    """In the party's own storage, where components read, too."""
+    return Path(ctx.data_dir) / "bench" / f"{party}.csv"

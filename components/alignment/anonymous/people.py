@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,22 @@ from veilflow.components.alignment.anonymous.interface import Holding
 from veilflow.components.alignment.anonymous.packed_ids import PackedIds, pack, tags
 from veilflow.components.alignment.spec import IdRules
 from veilflow.components.errors import ComponentError
+
+
+@dataclass(frozen=True)
+class People:
+    """The rows of a table that take part in an alignment: one per person."""
+
+    ids: PackedIds
+    """Distinct."""
+    rows: np.ndarray | None
+    """int64, shape ``(len(ids),)``: where in the table each person's row stands, ascending; None: row by row."""
+    counts: dict[str, int]
+    """``rows`` of the table, ``missing`` (without a complete ID), ``duplicates`` (dropped), ``people`` (left)."""
+
+    def rows_of(self, positions: np.ndarray) -> np.ndarray:
+        """Where in the table the people at ``positions`` stand."""
+        return positions if self.rows is None else self.rows[positions]
 
 
 def hold(
@@ -40,16 +57,21 @@ def hold(
         ComponentError: repeated people under ``error``; columns that are no numbers; cells that are missing, infinite
             or too large in a row that stays.
     """
-    packed, kept, counts = _people(id_text(table, ids, rules, where), duplicates, where)
+    people = find_people(table, ids, rules, duplicates, where)
     columns = [_numbers(table[name], name, where) for name in values]
-    if kept is not None:
-        columns = [column[kept] for column in columns]
-    found = ring.encode(columns, values, where) if columns else np.zeros((len(packed), 0), np.uint64)
-    return Holding(packed, found), counts
+    if people.rows is not None:
+        columns = [column[people.rows] for column in columns]
+    found = ring.encode(columns, values, where) if columns else np.zeros((len(people.ids), 0), np.uint64)
+    return Holding(people.ids, found), people.counts
 
 
-def _people(text: pa.Array, duplicates: str, where: str) -> tuple[PackedIds, np.ndarray | None, dict[str, int]]:
-    """Distinct IDs, where in the table they stand (None: row by row), and counts."""
+def find_people(table: pa.Table, ids: Sequence[str], rules: IdRules, duplicates: str, where: str) -> People:
+    """Normalise the IDs of ``table``, drop rows without one, and leave one row per person; arguments as in `hold`.
+
+    Raises:
+        ComponentError: repeated people under ``error``; a float column that cannot hold its IDs exactly.
+    """
+    text = id_text(table, ids, rules, where)
     counts = {"rows": len(text), "missing": text.null_count, "duplicates": 0, "people": len(text) - text.null_count}
     kept = None
     if text.null_count:
@@ -58,14 +80,14 @@ def _people(text: pa.Array, duplicates: str, where: str) -> tuple[PackedIds, np.
     packed = pack(text)
     single = _first_or_last(packed, duplicates)
     if single is None:
-        return packed, kept, counts
+        return People(packed, kept, counts)
     counts["duplicates"], counts["people"] = len(packed) - len(single), len(single)
     if duplicates == "error":
         raise ComponentError(
             f"{where}: {counts['duplicates']} row(s) repeat an ID of another row. "
             f"Set duplicates to first or last, or choose ID columns that tell people apart."
         )
-    return packed.take(single), single if kept is None else kept[single], counts
+    return People(packed.take(single), single if kept is None else kept[single], counts)
 
 
 def _first_or_last(ids: PackedIds, duplicates: str) -> np.ndarray | None:

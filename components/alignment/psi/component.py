@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 from secretflow.component.core import (
     Component,
     Context,
@@ -34,8 +34,8 @@ from secretflow.component.core import (
 )
 from secretflow.device import PYUObject
 
-from veilflow.components.alignment.ids import People, find_people
-from veilflow.components.alignment.order import common_order, new_exchange, session_key
+from veilflow.components.alignment.anonymous.people import People, find_people
+from veilflow.components.alignment.order import common_order, new_exchange, pseudonyms, session_key
 from veilflow.components.alignment.spec import BOTH, DUPLICATES, PROTOCOLS, parse_rules
 from veilflow.components.data.names import listed, require_columns
 from veilflow.components.devices.events import progress, receipt
@@ -44,7 +44,7 @@ from veilflow.components.devices.psi import intersect
 from veilflow.components.devices.pyu import publish, run_on, send_to
 from veilflow.components.devices.report import ReportBuilder
 from veilflow.components.devices.schemas import names_of_kind
-from veilflow.components.devices.tables import read_frame, write_table
+from veilflow.components.devices.tables import read_arrow, rows_of, write_table
 from veilflow.components.errors import ComponentError
 
 
@@ -96,33 +96,35 @@ class Psi(Component):
         ids = _id_columns(parts, (self.left_id or [], self.right_id or []))
         schemas = _schemas(parts, ids, receivers)
         route = pair_route(ctx, *parts)
-        frames = {party: read_frame(ctx, part) for party, part in parts.items()}
-        people, counts = self._people(frames, ids)
+        tables = {party: read_arrow(ctx, part) for party, part in parts.items()}
+        people, counts = self._people(tables, ids)
+        sessions = _sessions(list(parts))
+        marks = {party: run_on(party, _marks, people[party], sessions[party]) for party in parts}
         progress(ctx, 0.2, step="IDs normalised")
-        rows = self._match(ctx, route, people, counts, receivers)
+        rows = self._match(ctx, route, marks, counts, receivers)
         common = _require_equal_counts(publish({party: run_on(party, len, found) for party, found in rows.items()}))
         self._require_people(common, counts)
         progress(ctx, 0.7, step="people matched")
         if len(receivers) == 2:
-            rows = _same_order(people, rows, common)
+            rows = _same_order(marks, sessions, rows, common)
             receipt(ctx, "alignment_verified", rows=common)
-        taken = {party: run_on(party, _take, frames[party], people[party], found) for party, found in rows.items()}
+        taken = {party: run_on(party, _take, tables[party], people[party], found) for party, found in rows.items()}
         write_table(ctx, self.table, taken, schemas)
         _write_report(self.report, self.protocol, counts, receivers, common)
         progress(ctx, 1.0, step="done", rows=common)
 
     def _people(
-        self, frames: dict[str, PYUObject], ids: dict[str, list[str]]
+        self, tables: dict[str, PYUObject], ids: dict[str, list[str]]
     ) -> tuple[dict[str, PYUObject], dict[str, dict[str, int]]]:
         """Who takes part, at each party, and the counts, which become public."""
         rules, duplicates = parse_rules(self.normalise), self.duplicates
         rules.require_positions(len(next(iter(ids.values()))))
 
-        def find(frame: pd.DataFrame, columns: list[str], party: str) -> tuple[People, dict[str, int]]:
-            people = find_people(frame, columns, rules, duplicates, f"{party}'s table")
+        def find(table: pa.Table, columns: list[str], party: str) -> tuple[People, dict[str, int]]:
+            people = find_people(table, columns, rules, duplicates, f"{party}'s table")
             return people, people.counts
 
-        found = {party: run_on(party, find, frame, ids[party], party, returns=2) for party, frame in frames.items()}
+        found = {party: run_on(party, find, table, ids[party], party, returns=2) for party, table in tables.items()}
         counts: dict[str, dict[str, int]] = publish({party: pair[1] for party, pair in found.items()})
         return {party: pair[0] for party, pair in found.items()}, counts
 
@@ -130,14 +132,14 @@ class Psi(Component):
         self,
         ctx: Context,
         route: PairRoute,
-        people: dict[str, PYUObject],
+        marks: dict[str, PYUObject],
         counts: dict[str, dict[str, int]],
         receivers: list[str],
     ) -> dict[str, PYUObject]:
         """Per receiver the positions of its people that the other has, too."""
         total = sum(found["people"] for found in counts.values())
         wait = min(3600, 120 + total // 10_000)  # seconds; the slowest protocol does 100 000 people per second
-        publish([run_on(party, require_free_port, route, party) for party in people])
+        publish([run_on(party, require_free_port, route, party) for party in marks])
         name: str = publish(run_on(receivers[0], secrets.token_hex, 8))
         base, protocol = Path(ctx.data_dir), self.protocol
         rank, broadcast = list(route.addresses).index(receivers[0]), len(receivers) == 2
@@ -145,12 +147,12 @@ class Psi(Component):
         def hidden() -> None:
             receipt(ctx, "key_decoy")
 
-        def match(mine: People, party: str) -> tuple[np.ndarray | None, bool]:
+        def match(mine: np.ndarray, party: str) -> tuple[np.ndarray | None, bool]:
             base.mkdir(parents=True, exist_ok=True)
             with pair_link(route, party, f"psi-{name}", wait) as link:
-                return intersect(link, base, mine.keys, protocol, rank, broadcast, hidden), True
+                return intersect(link, base, mine, protocol, rank, broadcast, hidden), True
 
-        found = {party: run_on(party, match, mine, party, returns=2) for party, mine in people.items()}
+        found = {party: run_on(party, match, mine, party, returns=2) for party, mine in marks.items()}
         publish({party: pair[1] for party, pair in found.items()})  # both have closed their links
         return {party: found[party][0] for party in receivers}
 
@@ -227,14 +229,26 @@ def _require_equal_counts(counts: dict[str, int]) -> int:
     return next(iter(counts.values()))
 
 
-def _same_order(people: dict[str, PYUObject], rows: dict[str, PYUObject], common: int) -> dict[str, PYUObject]:
+def _sessions(holders: Sequence[str]) -> dict[str, PYUObject]:
+    """At each holder the key that the two have in common in this run, and nobody else."""
+    one, other = holders
+    keys = {party: run_on(party, new_exchange, returns=2) for party in holders}
+    peers = {one: send_to(one, keys[other][1]), other: send_to(other, keys[one][1])}
+    return {party: run_on(party, session_key, *keys[party], peers[party]) for party in holders}
+
+
+def _marks(people: People, session: bytes) -> np.ndarray:
+    return pseudonyms(people.ids, session)
+
+
+def _same_order(
+    marks: dict[str, PYUObject], sessions: dict[str, PYUObject], rows: dict[str, PYUObject], common: int
+) -> dict[str, PYUObject]:
     """The matched positions in one order that both share, after both have shown to hold the same people."""
     one, other = rows
-    keys = {party: run_on(party, new_exchange, returns=2) for party in rows}
-    peers = {one: send_to(one, keys[other][1]), other: send_to(other, keys[one][1])}
 
-    def order(mine: People, found: np.ndarray, private: bytes, public: bytes, peer: bytes) -> tuple[np.ndarray, str]:
-        places, whole = common_order([mine.keys[at] for at in found], session_key(private, public, peer))
+    def order(mine: np.ndarray, found: np.ndarray, session: bytes) -> tuple[np.ndarray, str]:
+        places, whole = common_order(mine[found], session)
         return found[places], whole
 
     def require_same(own: str, peers: str) -> bool:
@@ -244,15 +258,13 @@ def _same_order(people: dict[str, PYUObject], rows: dict[str, PYUObject], common
             )
         return True
 
-    ordered = {
-        party: run_on(party, order, people[party], rows[party], *keys[party], peers[party], returns=2) for party in rows
-    }
+    ordered = {party: run_on(party, order, marks[party], rows[party], sessions[party], returns=2) for party in rows}
     publish(run_on(one, require_same, ordered[one][1], send_to(one, ordered[other][1])))
     return {party: pair[0] for party, pair in ordered.items()}
 
 
-def _take(frame: pd.DataFrame, people: People, found: np.ndarray) -> pd.DataFrame:
-    return frame.iloc[people.rows[found]].reset_index(drop=True)
+def _take(table: pa.Table, people: People, found: np.ndarray) -> pa.Table:
+    return rows_of(table, people.rows_of(found))
 
 
 def _write_report(

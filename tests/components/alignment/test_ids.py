@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from veilflow.components.alignment.ids import cells_of, find_people, normalise, person_keys
+from veilflow.components.alignment.ids import cells_of, normalise, person_keys
 from veilflow.components.alignment.spec import FORMS, RULES, parse_rules
 from veilflow.components.errors import ComponentError
 
@@ -90,44 +90,13 @@ def test_rules_can_differ_between_columns():
     assert person_keys(frame, ["name", "mobile"], rules) == ["5:li na11:13800138000"]
 
 
-def test_rows_without_a_complete_id_are_counted_and_dropped():
-    frame = pd.DataFrame({"a": ["1", None, "  ", "2", np.nan, "3"], "b": [1.0, 2.0, 3.0, np.nan, 5.0, 6.0]})
-    people = find_people(frame, ["a", "b"], DEFAULT, "error", "hospital's table")
-    assert people.counts == {"rows": 6, "missing": 4, "duplicates": 0, "people": 2}
-    assert people.rows.tolist() == [0, 5]
-
-
-@given(st.lists(st.one_of(st.none(), st.sampled_from("abcde")), max_size=30), st.sampled_from(["first", "last"]))
-def test_duplicates_are_resolved_as_pandas_resolves_them(cells, rule):
-    frame = pd.DataFrame({"id": pd.Series(cells, dtype=object)})
-    people = find_people(frame, ["id"], DEFAULT, rule, "table")
-    expected = frame.dropna().drop_duplicates(keep=rule)
-    assert people.rows.tolist() == expected.index.tolist()
-    assert people.keys == expected["id"].tolist()
-    assert people.counts["missing"] + people.counts["duplicates"] + people.counts["people"] == len(cells)
-
-
-def test_duplicates_are_found_after_normalisation_and_refused_with_counts_only():
-    frame = pd.DataFrame({"id": ["ab", " ab", "ＡＢ", "cd", "cd ", "ef"]})
-    expected = r"^hospital's table: 2 ID\(s\) stand in more than one row, 4 rows in all\. Set duplicates to first"
-    with pytest.raises(ComponentError, match=expected) as caught:
-        find_people(frame, ["id"], DEFAULT, "error", "hospital's table")
-    assert "ab" not in str(caught.value).replace("table", "")
-
-
 def test_floats_that_have_lost_digits_are_refused():
     frame = pd.DataFrame({"card": [1.1010519491231002e17, 12.0, np.nan, np.inf]})
     with pytest.raises(ComponentError, match=r"'card' is stored as float64, which cannot hold 1 of its numbers"):
-        find_people(frame, ["card"], DEFAULT, "error", "hospital's table")
+        person_keys(frame, ["card"], DEFAULT, "hospital's table")
     narrow = pd.DataFrame({"card": np.array([2.0**24], dtype=np.float32)})
     with pytest.raises(ComponentError, match="stored as float32"):
-        find_people(narrow, ["card"], DEFAULT, "error", "hospital's table")
-
-
-def test_an_empty_table_has_no_people():
-    people = find_people(pd.DataFrame({"id": pd.Series([], dtype=object)}), ["id"], DEFAULT, "error", "table")
-    assert people.keys == []
-    assert people.rows.dtype == np.int64
+        person_keys(narrow, ["card"], DEFAULT, "hospital's table")
 
 
 @pytest.mark.parametrize(

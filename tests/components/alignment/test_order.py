@@ -1,21 +1,27 @@
 """The common order is the same at both holders, says nothing about the IDs, and comes with a proof."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from veilflow.components.alignment.order import common_order, new_exchange, session_key
+from veilflow.components.alignment.anonymous.packed_ids import pack
+from veilflow.components.alignment.order import common_order, new_exchange, pseudonyms, session_key
 
 keys = st.lists(st.text(max_size=12), unique=True, max_size=40)
 SECRET = b"k" * 32
 
 
+def ordered(people, secret=SECRET):
+    return common_order(pseudonyms(pack(pa.array(people, pa.large_string())), secret), secret)
+
+
 @given(keys, st.randoms(use_true_random=False))
 def test_both_holders_order_the_same_people_alike_wherever_their_rows_stand(people, random):
     shuffled = random.sample(people, len(people))
-    one, proof = common_order(people, SECRET)
-    other, peers_proof = common_order(shuffled, SECRET)
+    one, proof = ordered(people)
+    other, peers_proof = ordered(shuffled)
     assert [people[at] for at in one] == [shuffled[at] for at in other]
     assert proof == peers_proof
 
@@ -24,13 +30,13 @@ def test_both_holders_order_the_same_people_alike_wherever_their_rows_stand(peop
 def test_one_other_person_changes_the_proof(people, data):
     changed = list(people)
     changed[data.draw(st.integers(0, len(people) - 1))] = "somebody who is not in the list"
-    assert common_order(people, SECRET)[1] != common_order(changed, SECRET)[1]
+    assert ordered(people)[1] != ordered(changed)[1]
 
 
 def test_the_order_is_another_under_another_key_and_unrelated_to_the_ids():
     people = [f"{number:06d}" for number in range(4000)]
-    one, _ = common_order(people, SECRET)
-    other, _ = common_order(people, b"l" * 32)
+    one, _ = ordered(people)
+    other, _ = ordered(people, b"l" * 32)
     for order in (one, other):
         assert sorted(order) == list(range(4000))
         # 5 standard deviations of a rank correlation of 4000 independent pairs

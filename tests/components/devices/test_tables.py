@@ -1,10 +1,12 @@
 """What is written comes back as it was, at real parties, and SecretFlow reads it, too."""
 
+import io
 import math
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 pytestmark = pytest.mark.cluster
@@ -231,3 +233,39 @@ def test_a_missing_file_is_named(veilflow_cluster):
         veilflow_cluster.call(reads_what_is_not_there)
     assert caught.value.party == "hospital"
     assert not Path("gone.csv").exists()
+
+
+def chosen_rows(ctx):
+    """Rows fetched and stored as arrow, and as pandas does it: the cells of both files."""
+    from pyarrow import orc
+    from secretflow.component.core import VTableSchema
+
+    from veilflow.components.devices import tables
+
+    frame, schema = _frame(), _schema()
+    frame["real"] = [0.5, float("nan"), -1e300, 2.0]
+    stored = tables.bytes_of(frame, schema)
+    part = _part_of(schema)
+    positions, tables._ROWS = np.array([3, 0, 2, 1, 1]), 2
+    table = tables.rows_of(tables.arrow_of(stored, part), positions)
+    files = tables.bytes_of(table, schema), tables.bytes_of(frame.iloc[positions].reset_index(drop=True), schema)
+    none = tables.bytes_of(tables.rows_of(tables.arrow_of(stored, part), positions[:0]), schema)
+    one, other, empty = (orc.ORCFile(io.BytesIO(raw)).read() for raw in (*files, none))
+    lone = VTableSchema.from_dict(features={"real": "float"})
+    nan = tables.bytes_of(pa.table({"real": [float("nan"), 1.0]}), lone)
+    return {
+        "same": one.equals(other),
+        "rows": one.num_rows,
+        "none": empty.schema.equals(one.schema) and len(empty),
+        "missing": orc.ORCFile(io.BytesIO(nan)).read()["real"].null_count,
+    }
+
+
+def _part_of(schema):
+    from secretflow.component.core import VTableFormat, VTableParty
+
+    return VTableParty(party="hospital", uri="x", format=str(VTableFormat.ORC), schema=schema)
+
+
+def test_rows_fetched_as_arrow_are_stored_as_pandas_stores_them(veilflow_cluster):
+    assert veilflow_cluster.call(chosen_rows)["hospital"] == {"same": True, "rows": 5, "none": 0, "missing": 1}

@@ -7,6 +7,7 @@ import stat
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -102,8 +103,8 @@ def what_lies_on_disk(ctx):
     return {**seen, "left": left, "restored": os.environ.get("TMPDIR") == before, "tmp": tempfile.gettempdir()}
 
 
-def test_the_library_sees_keys_and_a_decoy_in_a_private_folder_that_goes_away(veilflow_cluster):
-    found = veilflow_cluster.call(what_lies_on_disk)
+def test_the_library_sees_pseudonyms_and_a_decoy_in_a_private_folder_that_goes_away(veilflow_cluster):
+    found, marks_of = veilflow_cluster.call(what_lies_on_disk), {}
     for party in HOLDERS:
         seen = found[party]
         assert seen["mode"] == 0o700
@@ -111,14 +112,19 @@ def test_the_library_sees_keys_and_a_decoy_in_a_private_folder_that_goes_away(ve
         assert seen["temporary files"]
         header, *lines = seen["input"].splitlines()
         assert header == "key,row"
-        keys = {bytes.fromhex(line.split(",")[0][1:]).decode() for line in lines if line.startswith("k")}
-        assert keys == set(PEOPLE[party])
-        decoys = [line for line in lines if line.startswith("d")]
-        assert [len(line) for line in decoys] == [1 + 64 + len(",-1")]
+        marks, rows = zip(*(line.split(",") for line in lines), strict=True)
+        assert sorted(map(int, rows)) == list(range(len(PEOPLE[party]) + 1)), "one more than people: the decoy"
+        assert len({len(mark) for mark in marks}) == 1, "the decoy looks like a person"
+        marks_of[party] = {int(row): mark for mark, row in zip(marks, rows, strict=True)}
         assert seen["left"] == []
         assert seen["restored"]
         assert ".psi-" not in seen["tmp"]
     assert "input" not in found["coordinator"]
+    hospital, insurer = (marks_of[party] for party in HOLDERS)
+    assert (hospital[1], hospital[2]) == (insurer[2], insurer[1]), "bob and cid have one pseudonym at both"
+    assert len({*hospital.values(), *insurer.values()}) == 7, "four and three people, two in common, two decoys"
+    again = veilflow_cluster.call(what_lies_on_disk)["hospital"]["input"]
+    assert not [mark for mark in hospital.values() if mark in again], "another run, other pseudonyms"
 
 
 def with_an_awkward_folder(ctx):
@@ -243,7 +249,7 @@ def with_a_failing_library(ctx, text):
 
     psi.library.psi_execute = fail
     try:
-        psi.intersect(Link(), Path(ctx.data_dir), ["ann"], "KKRT", 0, True)
+        psi.intersect(Link(), Path(ctx.data_dir), np.zeros((1, 2), np.uint64), "KKRT", 0, True)
     except ComponentError as refused:
         return {"text": str(refused), "left": [path.name for path in Path(ctx.data_dir).glob(".psi-*")]}
     finally:
