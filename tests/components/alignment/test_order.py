@@ -60,3 +60,10 @@ def test_a_peers_key_of_small_order_is_refused():
     private, public = new_exchange()
     with pytest.raises(ValueError, match="shared key"):
         session_key(private, public, bytes(32))
+
+
+@pytest.mark.parametrize("shuffle", [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2]])
+def test_pseudonyms_that_begin_alike_are_ordered_by_all_their_bits(shuffle):
+    marks = np.array([[8, 9], [8, 5], [9, 1], [2**63, 0]], np.uint64)
+    order, _ = common_order(marks[shuffle], SECRET)
+    assert marks[shuffle][order].tolist() == [[8, 5], [8, 9], [9, 1], [2**63, 0]]
