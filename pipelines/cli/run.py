@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from veilflow.pipelines.cli.errors import InvalidPipeline, PartyFailure, Refused
+from veilflow.pipelines.cli.errors import InvalidPipeline, PartyFailure, Refused, Unusable
 from veilflow.pipelines.cli.options import pipeline_file, policy_files, set_values
 from veilflow.pipelines.cli.output import console
 
@@ -61,6 +61,7 @@ def run(
 
     from veilflow.pipelines.cluster.addresses import AddressError
     from veilflow.pipelines.cluster.config import load_cluster
+    from veilflow.pipelines.launch.lock import FolderBusy
     from veilflow.pipelines.launch.progress import RunDisplay
     from veilflow.pipelines.launch.run import run_here
     from veilflow.pipelines.launch.setups import SetupError
@@ -83,6 +84,8 @@ def run(
             done = run_here(
                 file, folder, overrides, not no_cache, observer, cluster, party, policies, tls=tls, restarts=restarts
             )
+    except FolderBusy as error:
+        raise Unusable(str(error)) from error
     except (AddressError, SetupError, ProfileError) as error:
         raise InvalidPipeline(str(error)) from error
     report = folder / "report.html"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from veilflow.components.files import write_whole
 from veilflow.pipelines.cluster.config import Cluster
+from veilflow.pipelines.launch.lock import locked
 from veilflow.pipelines.launch.processes import Event, PartyFailed, PartyProcesses
 from veilflow.pipelines.launch.record import RunRecorder
 from veilflow.pipelines.launch.setups import party_setup, require_declared, simulation_setups
@@ -50,6 +51,7 @@ def run_here(
 
     Raises:
         PipelineFileError: the file, or a policy, is not valid; nothing has started.
+        FolderBusy: another run writes into ``out``; nothing has started.
         SetupError, AddressError, ProfileError: the parties cannot be reached as the files say; nothing has started.
     """
     plan = make_plan(load(file, overrides))
@@ -58,25 +60,26 @@ def run_here(
     in_force = [*policies, *load_policies(cluster.policies if cluster is not None else [], private=True)]
     require_distinct(in_force)
     verdicts = judge_all(in_force, plan)
-    recorder = RunRecorder(plan, file, overrides, party if cluster is not None else None, verdicts)
-    if any(verdict.refused for verdict in verdicts):
-        return _finish(recorder.refused(), out)
-    if cluster is None or party is None:
-        setups = simulation_setups(pipeline, out, tls)
-    else:
-        require_declared(plan, cluster)
-        setups = party_setup(pipeline, out, cluster, party)
-    out.mkdir(parents=True, exist_ok=True)
-    # From here on a killed launcher leaves an entry that says "running", never an old "ok".
-    write_run(recorder.run(done=False), out / "run.json")
+    own = party if cluster is not None else None
+    recorder = RunRecorder(plan, file, overrides, own, verdicts)
 
     def on_event(event: Event) -> None:
         recorder.on_event(event)
         if observer is not None:
             observer(event)
 
-    failure = _run(setups, run_job(file, overrides, use_cache, agreed_text(in_force)), on_event, restarts)
-    return _finish(recorder.run(failure), out)
+    with locked(out, [name for name in pipeline.parties if own in (None, name)]):
+        if any(verdict.refused for verdict in verdicts):
+            return _finish(recorder.refused(), out)
+        if cluster is None or party is None:
+            setups = simulation_setups(pipeline, out, tls)
+        else:
+            require_declared(plan, cluster)
+            setups = party_setup(pipeline, out, cluster, party)
+        # From here on a killed launcher leaves an entry that says "running", never an old "ok".
+        write_run(recorder.run(done=False), out / "run.json")
+        failure = _run(setups, run_job(file, overrides, use_cache, agreed_text(in_force)), on_event, restarts)
+        return _finish(recorder.run(failure), out)
 
 
 def _finish(run: Run, out: Path) -> Run:

@@ -10,6 +10,7 @@ from typing import Any
 
 from veilflow.pipelines.cluster.addresses import on_loopback
 from veilflow.pipelines.launch.identities import with_new_identities
+from veilflow.pipelines.launch.lock import locked
 from veilflow.pipelines.launch.processes import Event, PartyFailed, PartyProcesses
 from veilflow.pipelines.launch.record import RunRecorder
 from veilflow.pipelines.launch.run import Observer, run_job
@@ -60,6 +61,7 @@ class Simulation:
         Raises:
             ValueError: the file's parties or devices are not this simulation's.
             PipelineFileError: the file is not valid.
+            FolderBusy: another run writes into ``out``.
         """
         plan = make_plan(load(file, overrides))
         self._require_fit(plan)
@@ -70,15 +72,15 @@ class Simulation:
             if observer is not None:
                 observer(event)
 
-        out.mkdir(parents=True, exist_ok=True)
         failure = None
-        try:
-            folders = {party: str((out / party).resolve()) for party in self._parties}
-            self._alive().run({**run_job(file, overrides, use_cache), "folders": folders}, on_event)
-        except PartyFailed as error:
-            failure = error
-        run = recorder.run(failure)
-        write_run(run, out / "run.json")
+        with locked(out, self._parties):
+            try:
+                folders = {party: str((out / party).resolve()) for party in self._parties}
+                self._alive().run({**run_job(file, overrides, use_cache), "folders": folders}, on_event)
+            except PartyFailed as error:
+                failure = error
+            run = recorder.run(failure)
+            write_run(run, out / "run.json")
         return run
 
     def call(self, function: str, *args: Any, device: str | None = None) -> dict[str, Any]:
