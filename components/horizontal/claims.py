@@ -89,7 +89,9 @@ class FedAvgTrainClaims(Claims):
         if settings.compress.keep < 1:
             found.append(Protection("common_mask", clients, {"keep": settings.compress.keep}))
         if settings.privacy.unit == "client":
-            found.append(Protection("noise", clients, {"unit": "client"}))
+            found.append(
+                Protection("noise", clients, {"unit": "client", "colluding": settings.privacy.tellers(len(clients))})
+            )
         if settings.privacy.unit == "record":
             at_least = settings.privacy.noise if settings.privacy.schedule == "constant" else 0.0
             wanted = {"multiplier": at_least} if at_least and not settings.privacy.first_floor else {}
@@ -102,7 +104,7 @@ class FedAvgTrainClaims(Claims):
         spec, settings = spec_of(node.params), _settings(node)
         lists = {**LISTED, "categories": lambda entries: parse_categories(strings(entries))}
         checks = [partial(parse, node.params.get(path) or ()) for path, parse in lists.items()]
-        for check in (*checks, partial(settings.check, spec, clients_of(node), bool(_judge(node)))):
+        for check in (*checks, partial(settings.check, spec, clients_of(node), bool(_judge(node)), _adder(node))):
             try:
                 check()
             except ComponentError as problem:
@@ -142,6 +144,10 @@ class FedAvgPredictClaims(Claims):
         return [f"{lies}: score rows of one of the former, or let that party take part in the training."]
 
 
+def _adder(node: NodeView) -> str:
+    return coordinator_of(node) if clients_of(node) else ""
+
+
 def _judge(node: NodeView) -> tuple[str, ...]:
     valid = node.one("valid")
     return valid.parties[:1] if valid is not None else ()
@@ -170,8 +176,10 @@ def _protected(settings: Settings) -> str:
         else f"epsilon {privacy.epsilon:g} at delta {privacy.delta:g}"
     )
     if privacy.unit == "client":
-        against = "all others" if privacy.colluding < 0 else f"{privacy.colluding} other client(s)"
-        how += f", per client, against the coordinator with {against}"
+        against = "the coordinator with all other clients"
+        if privacy.colluding >= 0:
+            against = f"any one party that sees the sum, with the noise of {privacy.colluding} further client(s)"
+        how += f", per client, against {against}"
         return f"updates clipped to {settings.guard.update_norm:g} and noised as a whole: {how}"
     return f"every row's gradient clipped to {privacy.clip:g}, every local step noised: {how}, per row"
 

@@ -5,7 +5,8 @@
     coordinator   total -> divided by the public weights' sum -> rotated back -> parameter units
 
 Claim (``unit: client``, add or remove one client's vector): with ``multiplier`` z, one round is (1 / (2 z^2))-zCDP for
-client i to whoever sees the sum and knows the vectors and the noise of up to ``colluding`` other clients. Why:
+client i to whoever sees the sum, the other clients included. Each of them knows its own vector and its own noise, and
+with ``colluding`` = t those of t further clients besides. Why:
 
     - Weights. A client multiplies its clipped update by its public factor f_i (its weight over the largest weight of
       the round) before anything is rounded. So its whole numbers have an L2 norm of at most S_i, which is
@@ -13,10 +14,11 @@ client i to whoever sees the sum and knows the vectors and the noise of up to ``
     - Rotation keeps norms, and its seed is public: it moves no vector further from zero than it was.
     - Noise. Client i adds a discrete Gaussian of deviation share * z * S_i (at least `MIN_SIGMA` steps). With share 1,
       the default, its own noise alone is z S_i: the claim holds against the coordinator together with *all* others, and
-      whoever drops out takes only his own noise along. With ``colluding`` = t < n - 1, `noise_share` gives the least
-      share with which the noise of client i and of the n - 1 - t quietest others adds up to z S_i or more, for every i.
-      With t = 0 that is z S_max in all: noise calibrated to the largest weight. Then the claim needs every client of
-      the round in the sum: a round that one of them leaves is void.
+      whoever drops out takes only his own noise along. With ``colluding`` = t, `noise_share` gives the least share with
+      which the noise of client i and of the n - 2 - t quietest others adds up to z S_i or more, for every i: one client
+      looks at the sum, t tell it theirs. t = 0 is refused: it would leave a client safe from one looker, and from none
+      as soon as any two talk. Then the claim needs every client of the round in the sum: a round that one of them
+      leaves is void.
     - Saturation comes after the noise: a function of what is protected already.
     - The charge is z per round, whatever the weights, for each client.
 
@@ -167,17 +169,24 @@ def noise_share(sensitivities: Mapping[str, float], colluding: int) -> float:
 
     Args:
         sensitivities: of each client of the round; their ratios count.
-        colluding: how many others of them, whichever, may tell the coordinator their noise.
+        colluding: at least 1: how many others, whichever, may tell one more client, who looks at the sum, their noise.
 
     Returns:
-        1 with ``colluding`` n - 1 or more; with none, what makes the sum of all noise match the largest sensitivity,
-        ``1 / sqrt(n)`` where all are equal; between them otherwise.
+        1 where that leaves nobody else, with ``colluding`` n - 2 or more; ``1 / sqrt(n - 1 - colluding)`` where all
+        sensitivities are equal.
+
+    Raises:
+        ComponentError: ``colluding`` is less.
     """
+    if colluding < 1:
+        raise ComponentError(
+            "release: colluding is at least 1; with 0 whoever looks at the sum knows too much of the noise."
+        )
     values = sorted(sensitivities.values())
     needed = 0.0
     for position, own in enumerate(values):
         others = values[:position] + values[position + 1 :]
-        honest = others[: max(0, len(others) - colluding)]
+        honest = others[: max(0, len(others) - (1 + colluding))]  # whoever looks knows its own noise
         needed = max(needed, own / math.sqrt(own**2 + sum(other**2 for other in honest)))
     return needed
 

@@ -105,18 +105,17 @@ def shares_of(weights: Mapping[str, float], release: Release, colluding: int) ->
     """What each client of a round has to know, from their public weights.
 
     Args:
-        colluding: how many others may pool their noise with the coordinator against one client; -1: all.
+        colluding: how many clients may tell another one, who looks at the sum, their noise; -1: all.
 
     Raises:
-        ComponentError: a weight that counts for nothing.
+        ComponentError: a weight that counts for nothing; ``colluding`` 0.
     """
     largest = max(weights.values(), default=0.0)
     if largest <= 0 or min(weights.values()) <= 0:
         raise ComponentError("a client's update does not count in this round: its weight is 0. Raise weights/smallest.")
     factors = {party: weight / largest for party, weight in weights.items()}
-    others = len(weights) - 1
     noise = 1.0
-    if release.multiplier and 0 <= colluding < others:
+    if release.multiplier and colluding >= 0:
         noise = noise_share({party: release.sensitivity(factor) for party, factor in factors.items()}, colluding)
     return {party: Share(factor, noise) for party, factor in factors.items()}
 

@@ -113,8 +113,13 @@ class Privacy:
     vote_noise: float = 10.0
     """Of ``adaptive_clip``: deviation of the noise on every count of norms; what it costs is charged."""
     colluding: int = -1
-    """Unit client: how many other clients may pool with the coordinator against one, each knowing its own noise; -1:
-    all of them, so that each client adds the full noise itself. See `privacy.release`."""
+    """Unit client: of the clients besides the one that is to be protected and the one that looks at the sum (and knows
+    its own noise), how many may tell it theirs; at least 1. -1: all of them, so that each client adds the full noise
+    itself. See `privacy.release`."""
+
+    def tellers(self, clients: int) -> int:
+        """How many of ``clients`` may tell another one their noise: `colluding`, or all but one."""
+        return clients - 1 if self.colluding < 0 else min(self.colluding, clients - 1)
 
     @property
     def voting(self) -> bool:
@@ -148,6 +153,13 @@ class Privacy:
             )
         if self.voting and not (self.adaptive_clip < 1 and self.vote_noise > 0):
             raise ComponentError("privacy/adaptive_clip must be below 1, and privacy/vote_noise positive.")
+        if self.unit == "client" and self.colluding == 0:
+            raise ComponentError(
+                "privacy/colluding: 0 divides the noise among all clients as if none of them looked at the sum. Each "
+                "of them is sent it and knows its own part of the noise, so nobody is protected from anybody who takes "
+                "part. Give 1 or more: how many clients may tell the one that looks theirs; or -1: each adds the full "
+                "noise."
+            )
         if self.unit == "record" and spec.norm == "batch":
             raise ComponentError(
                 "net/norm: batch mixes the rows of a batch, so no single row's gradient can be clipped; "
@@ -280,8 +292,12 @@ class Settings:
         """Whether somebody must see each client's own update, and not only their sum."""
         return self.weighting.by == "contribution" or self.guard.least_cosine > -1
 
-    def check(self, spec: ModelSpec, clients: Sequence[str], reference: bool) -> None:
+    def check(self, spec: ModelSpec, clients: Sequence[str], reference: bool, coordinator: str = "") -> None:
         """Everything that can be told without data.
+
+        Args:
+            reference: whether there are reference rows.
+            coordinator: empty where it is not known yet.
 
         Raises:
             ComponentError: see the message.
@@ -310,6 +326,11 @@ class Settings:
             raise ComponentError(
                 "privacy/colluding divides the noise of unit client among the clients; where there is no such noise, "
                 "or somebody sees each client's own update, leave it -1."
+            )
+        if self.privacy.colluding >= 0 and coordinator in clients:
+            raise ComponentError(
+                f"privacy/colluding divides the noise among the clients, and {coordinator}, who adds up, is one of "
+                "them and knows its own part. Name a 'coordinator' that is no client, or leave it -1."
             )
         unknown = [party for party, _ in self.slow if clients and party not in clients]
         if unknown:

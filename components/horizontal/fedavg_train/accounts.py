@@ -146,6 +146,25 @@ def used_noises(settings: Settings, planned: list[float], history: History) -> l
     return [row["noise"] for row in history.rows] if adaptive(settings) else planned
 
 
+def _whole_noise(
+    settings: Settings, clients: tuple[str, ...], noises: list[float], training: FedAvgTraining
+) -> dict[str, Any]:
+    """What this client itself added to its updates, and whom that stops: no party can vouch for the others' noise."""
+    share, divided = training.noise_share, settings.privacy.colluding >= 0
+    against = "the coordinator with all other clients"
+    if divided:
+        against = "whoever sees the sum, its own noise known to it; holds if the others of the round add theirs"
+    together = {"multiplier_with_others": min(noises)} if divided else {}
+    return {
+        "distribution": "discrete Gaussian",
+        "multiplier": share * min(noises),
+        **together,
+        "vectors": training.noised,
+        "colluding": settings.privacy.tellers(len(clients)),
+        "against": against,
+    }
+
+
 def write_receipts(
     ctx: Any,
     settings: Settings,
@@ -168,9 +187,7 @@ def write_receipts(
         return
     if settings.privacy.unit == "client":
         if training.noised:
-            noise = {"distribution": "discrete Gaussian", "multiplier": min(noises), "vectors": training.noised}
-            against = settings.privacy.colluding if settings.privacy.colluding >= 0 else len(clients) - 1
-            receipt(ctx, "noise", unit="client", colluding=min(against, len(clients) - 1), **noise)
+            receipt(ctx, "noise", unit="client", **_whole_noise(settings, clients, noises, training))
         return
     tally = training.tally
     receipt(

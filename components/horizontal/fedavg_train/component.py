@@ -153,8 +153,8 @@ class FedAvgTrain(Component):
         data = {each.party: load(each, columns, rules_at(rules, each.party)) for each in sources}
         given, clients = parameters(self, DEFAULTS), tuple(data)
         spec, settings = spec_of(given), settings_of(given)
-        settings.check(spec, clients, reference is not None)
         coordinator = choose_coordinator(self.coordinator, clients, ctx.parties)
+        settings.check(spec, clients, reference is not None, coordinator)
         rows = row_counts(data)
         judge, judged = "", None
         if reference is not None:

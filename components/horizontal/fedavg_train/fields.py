@@ -115,8 +115,8 @@ class Protect:
         bound_limit=Interval.open(0, 10000),
     )
     colluding: int = Field.attr(
-        desc="unit client: how many other clients may pool with the coordinator against one; fewer let all add less "
-        "noise. -1: all, so each client adds the full noise itself.",
+        desc="unit client: how many clients may tell another one, who is sent the sum and knows its own noise, theirs; "
+        "fewer let all add less noise. 1 or more; -1: all, so each client adds the full noise itself.",
         default=Privacy.colluding,
         bound_limit=Interval.closed(-1, 1000),
     )

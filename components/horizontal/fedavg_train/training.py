@@ -88,6 +88,8 @@ class FedAvgTraining:
         self.tally = Tally()
         self.noised = 0
         """Updates that this process noised as a whole."""
+        self.noise_share = 1.0
+        """The smallest part of the noise that would protect it alone which this process added to one of them."""
         self.saturated = 0
         """Values that this process cut off at the agreed bound."""
         clients = {party: self._start(spec, party, cast.data[party]) for party in cast.clients}
@@ -233,6 +235,7 @@ class FedAvgTraining:
             code = code_at(held)
             found = encode(settings, code, update, share)
             self.noised += settings.privacy.unit == "client"
+            self.noise_share = min(self.noise_share, share.noise)
             self.saturated += at_bound(found[: code.release.size], code.release)
             return found
 

@@ -5,7 +5,8 @@ Computes     the coordinator learns n times the median of the n clients' values,
 Adversary    as `spu_sum`; besides, a minority of clients may send any vector within the bound: each entry of the median
              lies between two entries of honest clients.
 Reveals      to the coordinator: the median, who took part, its length. With an odd number of clients every entry is
-             some client's own; it is not told whose. Noise of a client is in its own entry in full: a claim of
+             some client's own; it is not told whose, but a client that is sent the median knows its own values, and
+             so which entries are another's. Noise of a client is in its own entry in full: a claim of
              differential privacy that holds for each client's vector holds for the median (post-processing), but noise
              that is shared among clients does not add up here.
 Not covered  weights: a median counts heads. Clients that agree on a direction each within honest clients' range.

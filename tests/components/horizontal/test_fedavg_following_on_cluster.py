@@ -84,7 +84,7 @@ def test_what_travels_is_trained_and_the_server_remembers_the_rest(veilflow_clus
 
 
 WHOLE = """rounds: 3
-      privacy: {unit: client, noise: 4.0, epsilon: 20, colluding: 0}
+      privacy: {unit: client, noise: 4.0, epsilon: 20, colluding: 1}
       guard: {update_norm: 2.0, bits: 14}"""
 
 FEW_BITS = """rounds: 4
@@ -93,13 +93,13 @@ FEW_BITS = """rounds: 4
       privacy: {unit: record, noise: 1.0, epsilon: 50, delta: 0.0005}"""
 
 
-def test_noise_of_whole_updates_is_divided_where_nobody_colludes(veilflow_cluster: Any, tmp_path: Path) -> None:
+def test_of_two_clients_each_adds_all_the_noise_however_few_talk(veilflow_cluster: Any, tmp_path: Path) -> None:
     receipts, budget, history = run_of(veilflow_cluster, tmp_path, WHOLE)
     assert len(history["round"]) == 3
     assert budget["noise multiplier"] == 4.0
     for party in ("hospital", "insurer"):
-        assert receipts["noise", party]["colluding"] == 0
-        assert receipts["noise", party]["multiplier"] == 4.0
+        assert receipts["noise", party]["colluding"] == 1
+        assert receipts["noise", party]["multiplier"] == receipts["noise", party]["multiplier_with_others"] == 4.0
         assert receipts["noise", party]["vectors"] == 3
         assert receipts["update_norm", party]["bits"] == 14
         assert receipts["secure_sum", party]["ring_bits"] == 15

@@ -24,11 +24,12 @@ MEDIAN = Settings(3, secure_sum=SumSettings("spu", combine="median"))
         (replace(MEDIAN, weighting=Weighting("size")), ModelSpec(), "median counts heads"),
         (replace(MEDIAN, slow=(("a", 2),), compress=Compress(train="all")), ModelSpec(), "late updates would count"),
         (replace(MEDIAN, wait=1.0, compress=Compress(train="all")), ModelSpec(), "late updates would count"),
-        (replace(MEDIAN, privacy=Privacy("client", colluding=0)), ModelSpec(), "parts of noise do not add up"),
+        (replace(MEDIAN, privacy=Privacy("client", colluding=1)), ModelSpec(), "parts of noise do not add up"),
         (Settings(3, privacy=Privacy("record")), ModelSpec(norm="batch"), "batch mixes the rows"),
         (Settings(3, weighting=Weighting("contribution")), ModelSpec(), "give 'valid'"),
         (Settings(3, guard=Guard(bits=3)), ModelSpec(), "give at least 4"),
-        (Settings(3, privacy=Privacy("record", colluding=0)), ModelSpec(), "divides the noise of unit client"),
+        (Settings(3, privacy=Privacy("record", colluding=1)), ModelSpec(), "divides the noise of unit client"),
+        (Settings(3, privacy=Privacy("client", colluding=0)), ModelSpec(), "knows its own part of the noise"),
         (Settings(3, weighting=Weighting(smallest=0.4)), ModelSpec(), "cannot sum to 1"),
         (Settings(3, slow=(("z", 2),)), ModelSpec(), "slow names z"),
         (Settings(3, slow=(("a", 9),)), ModelSpec(), "more than max_staleness 5"),
@@ -58,3 +59,12 @@ def test_settings_that_cannot_work_are_refused(settings, spec, message):
 def test_what_is_at_a_bound_is_accepted():
     for settings in (MEDIAN, Settings(3, slow=(("a", 6),)), Settings(3, guard=Guard(bits=4))):
         settings.check(ModelSpec(), ["a", "b", "c"], False)
+
+
+def test_noise_is_not_divided_with_a_client_that_adds_up():
+    """It knows its own part: 'against the coordinator' would be a claim against one that knows more than counted."""
+    divided = Settings(3, privacy=Privacy("client", colluding=1))
+    with pytest.raises(ComponentError, match="a, who adds up, is one of them and knows its own part"):
+        divided.check(ModelSpec(), ["a", "b", "c", "d"], False, "a")
+    divided.check(ModelSpec(), ["a", "b", "c", "d"], False, "centre")
+    Settings(3, privacy=Privacy("client")).check(ModelSpec(), ["a", "b", "c", "d"], False, "a")

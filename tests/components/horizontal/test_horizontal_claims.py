@@ -44,6 +44,8 @@ def test_a_good_step_has_no_problems():
         (node(categories=["city"]), "not of the form"),
         (node(secure_sum__minimum_clients=9), "minimum_clients is 9"),
         (node(privacy__schedule="by_round"), "noise of round 1"),
+        (node(privacy__unit="client", privacy__colluding=0), "protected from anybody who takes part"),
+        (node(privacy__unit="client", privacy__colluding=1, coordinator=["a"]), "a, who adds up, is one of them"),
         (node(privacy__by_round=["x"]), "not of the form round:noise"),
         (node(privacy__by_round=["x"], slow=["x"]), "not of the form party:rounds"),
         (node(slow=["a:2"], compress__keep=0.5), "train: all with slow"),
@@ -61,6 +63,14 @@ def test_updates_are_shown_to_one_party_only_where_they_are_judged():
     assert "EACH CLIENT'S update" not in told(judged, "a")
     assert any(send.what == "scored update" and send.to == ("centre",) for send in TRAIN.sends(judged))
     assert not any(send.what == "scored update" for send in TRAIN.sends(node()))
+
+
+def test_divided_noise_names_who_knows_what():
+    lines = TRAIN.discloses(node(privacy__unit="client", privacy__colluding=1))
+    (note,) = [line.note for line in lines if line.kind == "model"]
+    assert "any one party that sees the sum, with the noise of 1 further client(s)" in note
+    (wanted,) = [each for each in TRAIN.protections(node(privacy__unit="client")) if each.name == "noise"]
+    assert wanted.parameters == {"unit": "client", "colluding": 2}
 
 
 def test_losses_on_private_rows_are_told_without_noise_only():

@@ -95,15 +95,19 @@ def noise_after_weighting(monkeypatch) -> None:
     monkeypatch.setattr(path.Release, "sigma", lambda self, factor=1.0, share=1.0: MULTIPLIER * self.sensitivity(1 / 3))
 
 
-def test_divided_noise_protects_every_client_against_as_many_others_as_agreed() -> None:
-    """With nobody colluding the attacker sees the sum alone, and all clients' noise counts."""
-    share = path.noise_share({party: RELEASE.sensitivity(f) for party, f in FACTORS.items()}, 0)
+def test_divided_noise_protects_against_a_client_that_knows_its_own_and_one_that_tells_it() -> None:
+    """The attacker is sent the sum; it subtracts its own vector, noise and all, and that of one more client."""
+    factors = {"bank_a": 1.0, "bank_b": 0.6, "bank_c": 0.6, "bank_d": 0.7, "bank_e": 0.7}
+    share = path.noise_share({party: RELEASE.sensitivity(f) for party, f in factors.items()}, 1)
     assert share < 0.85
 
     def total(round: int, update: np.ndarray) -> np.ndarray:
         turn = Rotation(b"public", round)
-        vectors = {party: np.zeros(SIZE) for party in CLIENTS} | {"bank_a": turn.invert(update)}
-        return np.sum([path.protect(x, RELEASE, turn, None, FACTORS[p], share) for p, x in vectors.items()], axis=0)
+        vectors = {party: np.zeros(SIZE) for party in factors} | {"bank_a": turn.invert(update)}
+        sent = {p: path.protect(x, RELEASE, turn, None, factors[p], share) for p, x in vectors.items()}
+        whole = np.sum(list(sent.values()), axis=0)
+        seen: np.ndarray = whole - sent["bank_d"] - sent["bank_e"]
+        return seen
 
     direction = next(canaries())
     there = np.stack([total(each, CLIP * direction) for each in range(2000)]) @ direction

@@ -115,17 +115,26 @@ def test_noise_of_a_tiny_weight_stays_wide_enough_for_the_accountant() -> None:
     assert release.sigma(1e-6) == path.MIN_SIGMA < release.sigma()
 
 
-@pytest.mark.parametrize("colluding", [0, 1, 2])
-@pytest.mark.parametrize("sensitivities", [{"a": 1, "b": 1, "c": 1}, {"a": 0.6, "b": 0.3, "c": 0.1}])
-def test_noise_covers_the_largest_weight_against_any_colluders(sensitivities, colluding):
+@pytest.mark.parametrize("colluding", [1, 2, 3])
+@pytest.mark.parametrize(
+    "sensitivities", [dict.fromkeys("abcde", 1), {"a": 0.6, "b": 0.3, "c": 0.1, "d": 0.1, "e": 0.5}]
+)
+def test_noise_covers_every_client_against_one_that_looks_and_those_that_tell_it(sensitivities, colluding):
+    """Whoever looks at the sum knows its own noise: it counts for nothing, beside that of those it pools with."""
     share = noise_share(sensitivities, colluding)
     for target, weight in sensitivities.items():
         others = [other for other in sensitivities if other != target]
-        for bad in itertools.combinations(others, colluding):
+        for bad in itertools.combinations(others, 1 + colluding):
             left = [sensitivities[target], *(sensitivities[other] for other in others if other not in bad)]
             assert share * math.sqrt(sum(w**2 for w in left)) >= weight * (1 - 1e-9)
-    assert noise_share({"a": 1, "b": 1, "c": 1}, 0) == pytest.approx(1 / math.sqrt(3))
-    assert noise_share(sensitivities, 2) == pytest.approx(1.0)
+    assert noise_share(dict.fromkeys("abcde", 1), 1) == pytest.approx(1 / math.sqrt(3))
+    assert noise_share(sensitivities, 3) == pytest.approx(1.0)
+    assert noise_share(dict.fromkeys("abc", 1), 1) == 1.0, "of three clients two know all but one's"
+
+
+def test_noise_divided_as_if_nobody_looked_is_refused():
+    with pytest.raises(ComponentError, match="colluding is at least 1"):
+        noise_share({"a": 1, "b": 1, "c": 1}, 0)
 
 
 def test_an_update_that_is_not_finite_is_noise_alone() -> None:
