@@ -84,7 +84,9 @@ class RunDisplay:
         how = "cached" if status == "cached" else f"{self._slowest[node]:.1f} s"
         told = sorted(metrics.items(), key=lambda each: "auc" not in each[0])[:4]  # the figure most look for, first
         numbers = "  ".join(f"{name} {_short(value)}" for name, value in told)
-        line = Text.assemble(" ", mark, f" {node.ljust(self._width)}  ", (f"{how:>8}", "dim"), f"  {numbers}")
+        line = Text.assemble(
+            " ", mark, f" {node.ljust(self._width)}  ", (f"{how:>8}", "dim"), f"  {numbers}" if numbers else ""
+        )
         self._console.print(line)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from veilflow.pipelines.cluster.addresses import on_loopback
 from veilflow.pipelines.spec import loads
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,13 +19,19 @@ def _blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
 
 
+def _two_addresses() -> list[str]:
+    return list(on_loopback(["hospital", "insurer"], {}).fed.values())
+
+
 @pytest.mark.cluster
 @pytest.mark.parametrize("block", _blocks("bash"))
 def test_every_shell_block_runs(block, tmp_path):
     bins = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{bins}:{os.environ['PATH']}"}
-    # Output goes where a test may write; inputs are the project's own files.
-    script = block.replace("--out runs/", f"--out {tmp_path}/")
+    # Output goes where a test may write, to ports that are free; inputs are the project's own files.
+    script = block.replace(" runs/", f" {tmp_path}/")
+    for documented, free in zip(("127.0.0.1:9100", "127.0.0.1:9200"), _two_addresses(), strict=True):
+        script = script.replace(documented, free)
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=ROOT,
