@@ -25,17 +25,25 @@ def locate(path: str, root: Path | None) -> Path:
 
 
 def _located(path: str, root: Path | None) -> Path:
+    # Other parties read these messages: which folder of this machine it is, is nobody's business but the operator's.
     if root is None:
-        folder, called = Path.cwd(), f"the working directory '{Path.cwd()}'"
+        folder, called = Path.cwd(), "the working directory"
     else:
         _stay_inside(path, root)
-        # Other parties read this message: the folder's name helps the operator, its place is nobody's business.
-        folder, called = root, f"the party's data folder '{root.resolve().name}'"
+        folder, called = root, "the party's data folder"
+    place = f"{called} is {str(folder.resolve())!r}"
     found = folder / path
     if not found.exists():
-        raise SourceError(f"no file '{path}' in {called}.")
+        raise SourceError(f"no file '{path}' in {called}.", place)
+    if found.is_dir() and path.lower().endswith(".parquet"):
+        parts = sum(each.suffix.lower() == ".parquet" for each in found.iterdir())
+        raise SourceError(
+            f"'{path}' is a folder with {parts} Parquet file(s), and a table here is one file. Join them: python -c "
+            "\"import pyarrow.parquet as p; p.write_table(p.read_table('FOLDER'), 'ONE.parquet')\".",
+            place,
+        )
     if not found.is_file():
-        raise SourceError(f"'{path}' in {called} is not a file.")
+        raise SourceError(f"'{path}' in {called} is not a file.", place)
     return found
 
 

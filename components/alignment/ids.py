@@ -8,17 +8,21 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 
-import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from veilflow.components.alignment.spec import IdRules
 from veilflow.components.errors import ComponentError
+from veilflow.datasets.exact_text import exact_text, is_inexact, text_of
 
-_EXACT_FLOAT = 2.0**53
 _INVISIBLE = {"Cc", "Cf"}
 _MAX_PASSES = 10
 _SPACE = re.compile(r"\s+")
 _WHOLE = re.compile(r"([+-]?)0*([0-9]+)(?:\.0*)?")
+_DATE = re.compile(
+    r"([0-9]{4})(?:([-/.])(0?[1-9]|1[0-2])\2(0?[1-9]|[12][0-9]|3[01])|(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])"
+    r"|\u5e74(0?[1-9]|1[0-2])\u6708(0?[1-9]|[12][0-9]|3[01])\u65e5)(?:[ T]00:00(?::00(?:\.0*)?)?)?"
+)
 _NOT_DIGIT = re.compile(r"[^0-9]+")
 _INTERNATIONAL = re.compile(r"^(?:00)+")
 _MOBILE_OF_CHINA = re.compile(r"86(1[0-9]{10})")
@@ -46,39 +50,30 @@ def person_keys(frame: pd.DataFrame, columns: Sequence[str], rules: IdRules, whe
 
 
 def cells_of(column: pd.Series, where: str = "table") -> Cells:
-    """A column's cells as text, None where missing; a number's text is the same however it is typed.
+    """A column's cells as text, None where missing, by `exact_text`: a number's text is the same however it is typed.
 
     ``1``, ``1.0`` (a float) and ``"1"`` all become ``"1"``; the text ``"1.0"`` stays as it is (rule ``number``).
 
     Raises:
-        ComponentError: whole floats from 2**53 up, which have lost digits.
+        ComponentError: floats that have lost digits, or are infinite.
     """
-    if column.dtype.kind in "iu" and not pd.api.types.is_extension_array_dtype(column.dtype):
+    if pd.api.types.is_extension_array_dtype(column.dtype) or column.dtype.kind not in "iuf":
+        cells = column.to_numpy(dtype=object).tolist()
+        _require_exact(sum(map(is_inexact, cells)), column, where)
+        return [cell if type(cell) is str else text_of(cell) for cell in cells]
+    if column.dtype.kind != "f":
         return list(map(str, column.tolist()))
-    if column.dtype.kind == "f" and not pd.api.types.is_extension_array_dtype(column.dtype):
-        _require_exact(column.to_numpy(), str(column.name), where)
-    cells = column.to_numpy(dtype=object).tolist()
-    return [cell if type(cell) is str else _text_of(cell) for cell in cells]
+    text, lost = exact_text(pa.array(column, from_pandas=True))
+    _require_exact(lost, column, where)
+    return list(text.to_pylist())
 
 
-def _text_of(cell: object) -> str | None:
-    if isinstance(cell, str):
-        return str(cell)
-    if cell is None or cell is pd.NA or cell is pd.NaT or cell != cell:  # NaN is not equal to itself
-        return None
-    if isinstance(cell, (float, np.floating)) and float(cell).is_integer():
-        return str(int(cell))
-    return str(cell)
-
-
-def _require_exact(values: np.ndarray, name: str, where: str) -> None:
-    limit = 2.0**24 if values.dtype == np.float32 else _EXACT_FLOAT
-    with np.errstate(invalid="ignore"):
-        inexact = int((np.isfinite(values) & (np.abs(values) >= limit)).sum())
-    if inexact:
+def _require_exact(lost: int, column: pd.Series, where: str) -> None:
+    if lost:
         raise ComponentError(
-            f"{where}: ID column '{name}' is stored as {values.dtype}, which cannot hold {inexact} of its numbers "
-            f"exactly. Read it as text (id: in data/read_table does)."
+            f"{where}: ID column '{column.name}' holds {lost} of {len(column)} numbers as floats that have lost digits "
+            "or are infinite, so people cannot be told apart. Write IDs as text or as whole numbers where the file is "
+            "made."
         )
 
 
@@ -134,6 +129,16 @@ def _shortest_number(cell: str) -> str:
     return sign + found[2]
 
 
+def _date(cell: str) -> str:
+    """1990/1/2, 1990.01.02, 19900102 and 1990-01-02 00:00:00 are 1990-01-02. Only with the year first: 1/2/1990 is the
+    first of February to some and the second of January to others, and stays as it is."""
+    found = _DATE.fullmatch(cell)
+    if found is None:
+        return cell
+    month, day = found[3] or found[5] or found[7], found[4] or found[6] or found[8]
+    return f"{found[1]}-{int(month):02d}-{int(day):02d}"
+
+
 def _phone(cell: str) -> str:
     digits = _INTERNATIONAL.sub("", _NOT_DIGIT.sub("", cell))
     mobile = _MOBILE_OF_CHINA.fullmatch(digits)
@@ -160,6 +165,7 @@ _STEPS: tuple[tuple[str, Callable[[str], str], Callable[[str], str]], ...] = (
     ("strip", str.strip, str.strip),
     ("spaces", _without_spaces, _without_spaces),
     ("number", _shortest_number, _shortest_number),
+    ("date", _date, _date),
     ("phone", _phone, _phone),
     ("id_card", _id_card, _id_card),
 )

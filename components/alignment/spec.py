@@ -11,6 +11,7 @@ RULES: Mapping[str, str] = {
     "width": "Unicode NFKC: full-width and other compatibility forms become plain ones; invisible characters go",
     "case": "upper and lower case are the same",
     "number": "a whole number is written in its shortest form: 007, +7 and 7.0 become 7",
+    "date": "a date with the year first is written as 1990-01-02: 1990/1/2, 1990.1.2, 19900102, also with midnight",
     "phone": "digits only, without international prefix 00 or +, and without 86 before a mobile number of China",
     "id_card": "resident identity card of China: no spaces or hyphens, x becomes X, 15 characters become 18",
 }
@@ -18,12 +19,13 @@ RULES: Mapping[str, str] = {
 
 IMPLIED: Mapping[str, tuple[str, ...]] = {
     "number": ("strip",),
+    "date": ("strip",),
     "phone": ("width", "strip"),
     "id_card": ("width", "strip"),
 }
 """Rules that make sense only after others; those are applied as well."""
 
-FORMS = frozenset({"number", "phone", "id_card"})
+FORMS = frozenset({"number", "date", "phone", "id_card"})
 """Rules that say what kind of ID a column holds: one of them at most."""
 
 DUPLICATES: Mapping[str, str] = {

@@ -1,9 +1,9 @@
 """Run a function at one party, publish a value to all, move a value to one.
 
-Every function that runs at a party is guarded: our own `ComponentError` goes on (its text is fit for peers), what the
-machine refuses (a full disk) becomes one with a constant text, and anything else becomes an `InternalError` with a
-reference into that party's log. SecretFlow sends exceptions to the peers as they are, cell values included, so
-nothing unguarded may run on a PYU.
+Every function that runs at a party is guarded: our own `ComponentError` goes on (its text is fit for peers; what it
+holds for its owner alone goes to the log here), what the machine refuses (a full disk) becomes one with a constant
+text, and anything else becomes an `InternalError` with a reference into that party's log. SecretFlow sends exceptions
+to the peers as they are, cell values included, so nothing unguarded may run on a PYU.
 
 A failure travels as a value, `Failed`, through everything that depends on it until it is published; then every party
 raises it, at the same place. SecretFlow's own way is to interrupt the failing party's main thread from another thread:
@@ -62,7 +62,12 @@ def guarded(party: str, fn: Callable[..., Any]) -> Callable[..., Any]:
         try:
             _raise_failures((args, kwargs))
             return fn(*args, **kwargs)
-        except (ComponentError, InternalError):
+        except InternalError:
+            raise
+        except ComponentError as error:
+            if error.own:
+                log.warning("%s %s", error, error.own)
+                raise ComponentError(f"{error} More about it is in {party}'s own log.") from None
             raise
         except BaseException as error:
             # This party's own log: its operator must be able to find the cause, and the text may quote a cell.

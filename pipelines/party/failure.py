@@ -57,6 +57,8 @@ def describe(error: BaseException, party: str, node: str) -> Failure:
     """Classify ``error``; anything unexpected goes to the log with a reference, not into the message."""
     cause, origin = _unwrap(error, party)
     if isinstance(cause, (ComponentError, AgreementError)):
+        if isinstance(cause, ComponentError) and cause.own:
+            log.warning("%s %s", cause, cause.own)
         return Failure(origin, node, str(cause), "component" if origin == party else "remote")
     if isinstance(cause, _RULES):
         return Failure(party, node, str(cause), "refused")

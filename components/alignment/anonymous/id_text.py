@@ -18,6 +18,12 @@ from veilflow.components.alignment.spec import IdRules
 
 _FIRST, _LAST = 0x20, 0x7E
 _PLAIN = "^[ -~]*$"
+_MIDNIGHT = r"(?:[ T]00:00(?::00(?:\.0*)?)?)?$"
+_DATES = (
+    *(rf"^([0-9]{{4}}){mark}(0?[1-9]|1[0-2]){mark}(0?[1-9]|[12][0-9]|3[01]){_MIDNIGHT}" for mark in ("-", "/", r"\.")),
+    rf"^([0-9]{{4}})(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01]){_MIDNIGHT}",
+)
+"""The separators must be the same; Chinese ones are no ASCII and do not come here."""
 
 
 def id_text(table: pa.Table, columns: Sequence[str], rules: IdRules, where: str) -> pa.Array:
@@ -89,6 +95,12 @@ def _number(text: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(signed, "-0"), pa.scalar("0", pa.large_string()), signed)
 
 
+def _date(text: pa.Array) -> pa.Array:
+    for pattern in _DATES:
+        text = pc.replace_substring_regex(text, pattern, r"\1-0\2-0\3")
+    return pc.replace_substring_regex(text, r"^([0-9]{4})-0?([0-9]{2})-0?([0-9]{2})$", r"\1-\2-\3")
+
+
 def _phone(text: pa.Array) -> pa.Array:
     digits = pc.replace_substring_regex(text, r"[^0-9]+", "")
     national = pc.replace_substring_regex(digits, r"^(?:00)+", "")
@@ -109,6 +121,7 @@ _FORMS: tuple[tuple[str, Callable[[pa.Array], pa.Array]], ...] = (
     ("strip", pc.ascii_trim_whitespace),
     ("spaces", _spaces),
     ("number", _number),
+    ("date", _date),
     ("phone", _phone),
     ("id_card", _id_card),
 )

@@ -96,7 +96,7 @@ class AnonymousPsi(Component):
     )
     normalise: list[str] = Field.attr(
         desc="How IDs are made comparable, for all ID columns, or for one by its position as in 2:phone. "
-        "Of strip, spaces, width, case, number, phone, id_card.",
+        "Of strip, spaces, width, case, number, date, phone, id_card.",
         default=["strip", "width"],
     )
     duplicates: str = Field.attr(

@@ -56,7 +56,7 @@ def _open(path: str, root: Path | None) -> dict[str, np.ndarray]:
     try:
         found = open_source(path, root)
     except SourceError as problem:
-        raise ComponentError(str(problem)) from None
+        raise ComponentError(str(problem), problem.own) from None
     if not isinstance(found, dict):
         raise ComponentError(f"'{path}' is a table, not an image set; use data/read_table.")
     return found

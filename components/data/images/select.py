@@ -19,7 +19,10 @@ def select(
     """
     splits = sorted(name.removesuffix("_images") for name in arrays if name.endswith("_images"))
     if spec.split not in splits:
-        raise ComponentError(f"{source} has no '{spec.split}_images'; splits: {', '.join(splits) or 'none'}.")
+        raise ComponentError(
+            f"{source} has no '{spec.split}_images' among its {len(splits)} split(s); correct split.",
+            f"splits: {', '.join(splits) or 'none'}",
+        )
     part, parts = spec.fraction
     images = arrays[f"{spec.split}_images"][part - 1 :: parts]
     if images.ndim not in (3, 4) or images.dtype.kind not in "uif":

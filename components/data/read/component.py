@@ -99,9 +99,9 @@ class ReadTable(Component):
 
 def _open(path: str, root: Path | None, spec: ReadSpec) -> pd.DataFrame:
     try:
-        return open_table(path, root, spec.text_columns)
+        return open_table(path, root, spec.wanted)
     except SourceError as problem:
-        raise ComponentError(str(problem)) from None
+        raise ComponentError(str(problem), problem.own) from None
 
 
 def _write_report(output: Output, party: str, facts: dict[str, Any]) -> None:

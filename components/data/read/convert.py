@@ -2,6 +2,10 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+
+from veilflow.components.errors import ComponentError
+from veilflow.datasets.exact_text import exact_text, text_of
 
 YES = frozenset({"true", "yes", "y", "t", "1", "1.0"})
 """Cells of a ``bool`` column that mean 1, in lower case; `NO` those that mean 0."""
@@ -59,12 +63,16 @@ def _as_it_looks(column: pd.Series) -> pd.Series:
 
 
 def _text(column: pd.Series) -> pd.Series:
+    """See `exact_text`: pandas widens whole numbers to floats where cells are missing, so 7.0 stands for 7."""
     if column.dtype == object:
-        return column.where(column.notna(), None).map(lambda cell: cell if cell is None else str(cell))
-    if column.dtype.kind == "f" and (column.dropna() == np.floor(column.dropna())).all():
-        # 7.0 stands for 7: pandas widens whole numbers to floats where cells are missing.
-        return column.map(lambda cell: None if pd.isna(cell) else str(int(cell))).astype(object)
-    return column.map(lambda cell: None if pd.isna(cell) else str(cell)).astype(object)
+        return column.map(text_of).astype(object)
+    text, lost = exact_text(pa.array(column, from_pandas=True))
+    if lost:
+        raise ComponentError(
+            f"column '{column.name}' is to be text, and {lost} of its {len(column)} numbers are floats that have lost "
+            "digits or are infinite; write them as text or whole numbers where the file is made."
+        )
+    return pd.Series(text.to_pandas().to_numpy(), index=column.index, name=column.name, dtype=object)
 
 
 def _numbers(column: pd.Series) -> pd.Series:

@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from veilflow.components.data.names import listed, require_columns
+from veilflow.components.data.names import listed
 from veilflow.components.data.read.convert import convert, field_type, looks_numeric
 from veilflow.components.data.read.spec import ReadSpec
 from veilflow.components.errors import ComponentError
+
+NEARLY = 0.9
+"""A text column of which so many cells are numbers is taken for a column of numbers with faults."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,12 @@ def _prefixed(kinds: dict[str, str], spec: ReadSpec, source: str) -> dict[str, s
 def _kinds(frame: pd.DataFrame, spec: ReadSpec, source: str) -> dict[str, str]:
     present = [str(name) for name in frame.columns]
     special = [*spec.ids, *([spec.label] if spec.label else [])]
-    require_columns([*special, *spec.columns, *spec.drop, *spec.types], present, source)
+    absent = [name for name in dict.fromkeys((*special, *spec.columns)) if name not in present]
+    if absent:
+        raise ComponentError(
+            f"{source} has no column {listed(repr(name) for name in absent)} among its {len(present)}; correct it.",
+            f"its columns: {listed(present)}",
+        )
     wanted = set(spec.columns) if spec.columns else set(present) - set(spec.drop)
     features = [name for name in present if name in wanted and name not in special]
     if not features and not special:
@@ -115,7 +123,27 @@ def _convert_all(
             f"{source}: cells that cannot be read: {listed(failed)}. Correct them, change types, or set "
             "parse_failures: missing."
         )
+    _require_no_stray_text(columns, kinds, spec, source)
     return pd.DataFrame(columns, index=frame.index), unreadable
+
+
+def _require_no_stray_text(columns: dict[str, pd.Series], kinds: dict[str, str], spec: ReadSpec, source: str) -> None:
+    """Refuse text columns that are numbers but for a few cells: one ``-`` makes a column text."""
+    found = []
+    for name, kind in kinds.items():
+        column = columns[name]
+        if kind == "id" or name in spec.types or column.dtype != object:
+            continue
+        present, numbers = int(column.notna().sum()), looks_numeric(column)
+        if NEARLY * present <= numbers < present:
+            found.append((name, present - numbers, present))
+    if found:
+        counts = listed(f"{name} {strange} of {present}" for name, strange, present in found)
+        first = found[0][0]
+        raise ComponentError(
+            f"{source}: columns of numbers with cells that are none: {counts}. Correct them; or make them missing with "
+            f"types: [{first}:float] and parse_failures: missing; or keep the column as text with types: [{first}:str]."
+        )
 
 
 def _without_infinity(

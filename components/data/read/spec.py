@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from veilflow.components.data.names import listed
 from veilflow.components.errors import ComponentError
+from veilflow.datasets.wanted import Wanted
 
 TYPES = ("int", "float", "bool", "str")
 """Declared types: 64-bit whole number, 64-bit float, yes/no stored as 1/0, text."""
@@ -36,9 +37,15 @@ class ReadSpec:
     """``error`` or ``drop``: what becomes of a row without an ID or label."""
 
     @property
-    def text_columns(self) -> tuple[str, ...]:
-        """Columns to read as text as they stand."""
-        return (*self.ids, *(name for name, kind in self.types.items() if kind == "str"))
+    def wanted(self) -> Wanted:
+        """What to read of the source."""
+        text = (*self.ids, *(name for name, kind in self.types.items() if kind == "str" and self._kept(name)))
+        needed = (self.label, *self.columns, *(name for name in self.types if self._kept(name)))
+        named = tuple(name for name in dict.fromkeys(needed) if name and name not in text)
+        return Wanted(text, named, only=bool(self.columns), drop=self.drop)
+
+    def _kept(self, name: str) -> bool:
+        return not self.columns or name in (*self.columns, *self.ids, self.label)
 
     @property
     def has_threshold(self) -> bool:

@@ -93,13 +93,15 @@ def _arrays(path: str, root: Path | None, names: tuple[str, str, str]) -> dict[s
     try:
         found = open_source(path, root)
     except SourceError as problem:
-        raise ComponentError(str(problem)) from None
+        raise ComponentError(str(problem), problem.own) from None
     if isinstance(found, pd.DataFrame):
         raise ComponentError(f"'{path}' is a table, not an image set; read it with data/read_table.")
     images, ids, label = names
     missing = [name for name in names if name and name not in found]
     if missing:
-        raise ComponentError(f"'{path}' has no array {', '.join(missing)}; it has {', '.join(found)}.")
+        raise ComponentError(
+            f"'{path}' has no array {', '.join(missing)} among its {len(found)}.", f"it has: {', '.join(found)}"
+        )
     held = {"images": found[images]}
     for key, name in (("id", ids), ("label", label)):
         if name:

@@ -70,6 +70,16 @@ def test_a_number_has_one_key_however_it_is_typed(number):
         (["number"], "000", "0"),
         (["number"], "7.5", "7.5"),
         (["number"], "7e2", "7e2"),
+        (["date"], "1990/1/2", "1990-01-02"),
+        (["date"], "1990.1.02", "1990-01-02"),
+        (["date"], "19900102", "1990-01-02"),
+        (["date"], " 1990-01-02 00:00:00", "1990-01-02"),
+        (["date"], "1990-01-02T00:00", "1990-01-02"),
+        (["date"], "1990年1月2日", "1990-01-02"),
+        (["date"], "1/2/1990", "1/2/1990"),
+        (["date"], "1990-13-02", "1990-13-02"),
+        (["date"], "1990-1/2", "1990-1/2"),
+        (["date"], "1990-01-02 12:00", "1990-01-02 12:00"),
         (["phone"], "+86 138-0013-8000", "13800138000"),
         (["phone"], "0086 (138) 0013 8000", "13800138000"),
         (["phone"], "８６１３８００１３８０００", "13800138000"),
@@ -92,11 +102,22 @@ def test_rules_can_differ_between_columns():
 
 def test_floats_that_have_lost_digits_are_refused():
     frame = pd.DataFrame({"card": [1.1010519491231002e17, 12.0, np.nan, np.inf]})
-    with pytest.raises(ComponentError, match=r"'card' is stored as float64, which cannot hold 1 of its numbers"):
+    with pytest.raises(ComponentError, match=r"'card' holds 2 of 4 numbers as floats that have lost digits"):
         person_keys(frame, ["card"], DEFAULT, "hospital's table")
     narrow = pd.DataFrame({"card": np.array([2.0**24], dtype=np.float32)})
-    with pytest.raises(ComponentError, match="stored as float32"):
+    with pytest.raises(ComponentError, match="holds 1 of 1 numbers as floats"):
         person_keys(narrow, ["card"], DEFAULT, "hospital's table")
+
+
+def test_missing_cells_of_any_kind_match_nobody():
+    for cells in ([np.nan, 7.0], [None, "7"], [pd.NaT, "7"], [pd.NA, 7]):
+        assert person_keys(pd.DataFrame({"id": pd.Series(cells, dtype=object)}), ["id"], DEFAULT) == [None, "7"]
+
+
+def test_a_day_has_one_text_however_it_is_stored():
+    day = pd.Timestamp("1990-01-02")
+    for column in (pd.Series([day]), pd.Series([day.date()], dtype=object), pd.Series(["1990-01-02"])):
+        assert cells_of(column) == ["1990-01-02"]
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_nobody_else_holds_a_row_and_reports_hold_no_cell(prepared):
     ("change", "message"),
     [
         ("patients.path=nowhere.csv", "no file 'nowhere.csv' in the "),
-        ("patients.id=[persn]", "has no column 'persn' (did you mean 'person'?)"),
+        ("patients.id=[persn]", "has no column 'persn' among its"),
         ("cleaned.duplicates=error", "20 of 420 rows repeat an earlier person"),
         ("patients.label_above=5", "all 400 rows are of one"),
         ("patients.path=generate://hospital_insurer/hospital?rows=3", "stratify needs two rows of each class"),

@@ -124,7 +124,7 @@ def test_a_share_of_an_image_file_is_every_other_image_with_its_label():
     np.testing.assert_array_equal(one["images"], images[::2])
     np.testing.assert_array_equal(two["labels"], [1] * 5)
     assert facts == {"rows": 5, "shape": [2, 2], "dtype": "uint8", "labelled": True}
-    with pytest.raises(ComponentError, match="no 'val_images'; splits: train"):
+    with pytest.raises(ComponentError, match=r"no 'val_images' among its 1 split\(s\)"):
         select(arrays, ImageSpec("val"), "x")
     with pytest.raises(ComponentError, match="must be one 0 or 1"):
         select({**arrays, "train_labels": np.full((10, 1), 7)}, ImageSpec("train"), "x")

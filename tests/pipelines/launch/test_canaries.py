@@ -46,7 +46,7 @@ def _write(folder: Path, party: str, bad_cell: bool = False) -> Path:
     lines = []
     for number, person in enumerate(people):
         label = f",{number % 2}" if party == "hospital" else ""
-        value = f"CANARYCELL{party}" if bad_cell and number == 5 else f"{_value(party, number):.9f}"
+        value = f"CANARYCELL{party}" if bad_cell and number % 8 == 5 else f"{_value(party, number):.9f}"
         lines.append(f"{person},{value},{number % 7}{label}")
     file = folder / f"{party}.csv"
     header = f"person,{party}_a,{party}_b" + (",ill" if party == "hospital" else "")
@@ -161,3 +161,28 @@ def test_the_coordinator_stores_nothing_of_anybody(runs):
     for _, content in _files(runs["ok"][1] / "coordinator"):
         assert b"CANARY" not in content
         assert np.float64(_value("hospital", 0)).tobytes() not in content
+
+
+HEADERLESS = """\
+version: 1
+name: headerless
+parties: [hospital, insurer]
+nodes:
+  patients: {{uses: data/read_table, with: {{party: hospital, path: "{file}"{more}}}}}
+"""
+
+
+@pytest.mark.parametrize("more", ["", ", id: [person], label: ill"])
+def test_the_first_row_of_a_file_without_a_header_line_is_in_its_owners_log_only(tmp_path, more):
+    rows = [f"CANARYFIRST{number:05d},{number}.5,CANARYTOWN,{number % 2}" for number in range(1, 20)]
+    (tmp_path / "t.csv").write_text("\n".join([*rows, ""]))
+    pipeline = tmp_path / "headerless.yaml"
+    pipeline.write_text(HEADERLESS.format(file=tmp_path / "t.csv", more=more))
+    events = []
+    run = run_here(pipeline, tmp_path / "out", observer=events.append)
+    assert run.status == "failed"
+    assert "is there no header line?" in run.error.message
+    assert b"CANARYFIRST" in (tmp_path / "out" / "hospital" / "log.txt").read_bytes(), "its operator finds it"
+    assert "CANARY" not in repr(events) + repr(run)
+    for path, content in _files(tmp_path / "out", "hospital"):
+        assert b"CANARY" not in content, path

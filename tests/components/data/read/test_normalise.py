@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from veilflow.components.data.read.normalise import normalise
@@ -60,6 +60,7 @@ def test_whole_numbers_beside_gaps_are_floats():
     assert found["x"].isna().tolist() == [False, True]
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.integers(-(2**62), 2**62)), min_size=1))
 def test_every_64_bit_whole_number_survives(values: list[int | None]):
     found, facts = _read(pd.DataFrame({"x": pd.Series([None if v is None else str(v) for v in values], dtype=object)}))
@@ -151,7 +152,7 @@ def test_a_misspelled_label_is_makes_no_column_of_zeros(cells: list[object], one
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({"ids": ("persn",)}, r"'people.csv' has no column 'persn' \(did you mean 'person'\?\); it has: person, age"),
+        ({"ids": ("persn",)}, "'people.csv' has no column 'persn' among its 6"),
         ({"label": "zzz", "ids": ("qqq",)}, "no column 'qqq', 'zzz'"),
         ({"columns": ("age",), "drop": ("ward",)}, "either columns .* or drop"),
         ({"label": "person", "ids": ("person",)}, "cannot be both ID and label"),
@@ -194,3 +195,23 @@ def test_a_prefix_that_makes_a_feature_the_label_is_refused():
     frame = pd.DataFrame({"y": [1.0, 2.0], "bank_y": [0, 1]})
     with pytest.raises(ComponentError, match="with prefix 'bank_' a feature is called like an ID or the label"):
         normalise(frame, ReadSpec(label="bank_y", prefix="bank_"), "'t'")
+
+
+def test_one_dash_among_numbers_is_told_with_the_setting_that_mends_it():
+    costs = [str(number) for number in range(199)] + ["-"]
+    frame = pd.DataFrame({"cost": pd.Series(costs, dtype=object), "x": range(200)})
+    with pytest.raises(
+        ComponentError, match=r"cost 1 of 200.*types: \[cost:float\] and parse_failures: missing"
+    ) as caught:
+        _read(frame)
+    assert "-'" not in str(caught.value)
+    found, _ = _read(frame, types={"cost": "float"}, parse_failures="missing")
+    assert found["cost"].isna().sum() == 1
+    assert _read(frame, types={"cost": "str"})[0]["cost"].tolist() == costs
+
+
+def test_a_file_s_own_names_are_told_to_its_owner_only():
+    with pytest.raises(ComponentError) as caught:
+        _read(ids=("persn",))
+    assert "dose" not in str(caught.value)
+    assert "dose" in caught.value.own
