@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
+PEOPLE, COUNT, PADDING = "people", "count", "padding"
+"""In `Artifact.hidden`."""
+
 ALL = "*"
 """In `Disclosure.to` and `Send`: every party of the pipeline."""
 
@@ -42,6 +45,8 @@ class Disclosure:
     note: str = ""
     kind: str = "other"
     """One of `KINDS`."""
+    epsilon: float = 0.0
+    """Of a line with noise: privacy loss of the step for one person's presence; 0: no noise."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,9 @@ class Artifact:
     """Who holds a part of it; empty for a report, which everybody has."""
     label_party: str | None = None
     """For tables and models: who holds the label, where that is known."""
+    hidden: tuple[str, ...] = ()
+    """For secret tables and what is made from them, what nobody but a coordinator knows: `PEOPLE` (who they are),
+    `COUNT` (how many they are), `PADDING` (of any row, whether it is padding)."""
 
 
 @dataclass(frozen=True)

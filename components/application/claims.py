@@ -1,7 +1,7 @@
 """Claims of the `application` components."""
 
 from veilflow.components.application.limits import MIN_GROUP_ROWS
-from veilflow.components.claims import Artifact, Claims, Disclosure, NodeView, Protection, Send
+from veilflow.components.claims import PEOPLE, Artifact, Claims, Disclosure, NodeView, Protection, Send
 
 FIGURES = (
     "accuracy, F1, AUC, KS, precision, recall, specificity, Brier score, log loss, threshold, and how many rows are "
@@ -41,6 +41,10 @@ class EvaluateClaims(Claims):
                 "metric",
             ),
         ]
+        scores = node.one("scores")
+        if scores is not None and PEOPLE in scores.hidden:
+            what = "whether a person is in the table, to whoever gave that person a label or values that stand out"
+            lines.append(Disclosure(to, what, node.parties, "the figures are exact", "membership"))
         if node.params.get("groups"):
             what = f"the values of column '{node.params['groups']}', and rows, positives and figures for each"
             note = f"values with fewer than {MIN_GROUP_ROWS} rows are pooled or left out"

@@ -1,6 +1,7 @@
 """A table of SPU shares at rest: one file per SPU party, of which that party can read any rows without the others.
 
-Public   columns (name, owner, kind), the number of rows, protocol and parties of the SPU: in the `DistData`.
+Public   columns (name, owner, kind), the number of rows, whether it is secret who they are, how many of them are people
+         for certain, protocol and parties of the SPU: in the `DistData`.
 Private  per party its ring shares, uint64 of shape (rows, columns, k), see `secret_layout`. One file: a JSON document
          and the array, both as `numpy.save` writes them; written block by block and read through a memory map, so a
          table need not fit into memory. No pickle.
@@ -32,7 +33,7 @@ FEATURE, LABEL, WEIGHT, MASK = "feature", "label", "weight", "mask"
 COLUMN_KINDS = (FEATURE, LABEL, WEIGHT, MASK)
 
 BLOCK_BYTES = 1 << 26
-_VERSION = 1
+_VERSION = 2
 
 Blocks = np.ndarray | Sequence[np.ndarray]
 """A whole array (a memory map will do), or consecutive blocks of rows."""
@@ -81,6 +82,15 @@ class SecretTable:
     spu: SpuFacts
     identity: str
     """Random name of this table; the parts of one table carry the same one."""
+    anonymous: bool = True
+    """Nobody knows who the rows are; False where the holders know already (a plain alignment came before)."""
+    certain: int = 0
+    """Of an anonymous table the first so many rows are people; of the others nobody knows which are padding."""
+
+    @property
+    def opened_exactly(self) -> bool:
+        """Whether figures over its rows tell nothing that is hidden: known rows that all count alike."""
+        return not (self.anonymous or self.positions(MASK) or self.positions(WEIGHT))
 
     def positions(self, kind: str) -> list[int]:
         """Where the columns of a kind are, in table order."""
@@ -98,6 +108,8 @@ class SecretTable:
             "protocol": self.spu.protocol,
             "parties": list(self.spu.parties),
             "identity": self.identity,
+            "anonymous": self.anonymous,
+            "certain": self.certain,
         }
 
     @staticmethod
@@ -113,7 +125,14 @@ class SecretTable:
             )
         columns = tuple(SecretColumn(**each) for each in document["columns"])
         spu = SpuFacts(document["protocol"], tuple(document["parties"]))
-        return SecretTable(columns, int(document["rows"]), spu, document["identity"])
+        return SecretTable(
+            columns,
+            int(document["rows"]),
+            spu,
+            document["identity"],
+            bool(document["anonymous"]),
+            int(document["certain"]),
+        )
 
 
 def write_secret_table(
@@ -123,6 +142,8 @@ def write_secret_table(
     columns: Sequence[SecretColumn],
     rows: int,
     spu: SpuFacts,
+    anonymous: bool = True,
+    certain: int = 0,
 ) -> SecretTable:
     """Store ``parts`` under ``output``.
 
@@ -130,6 +151,7 @@ def write_secret_table(
         parts: per party of the SPU its shares (`Blocks`), uint64 of shape (rows, columns, k) together.
         columns: public; names must differ.
         rows: public, the same at every party (padded rows included).
+        anonymous, certain: see `SecretTable`.
 
     Raises:
         ComponentError: a party is missing, columns share a name; at a party, where its part has another shape.
@@ -142,7 +164,7 @@ def write_secret_table(
     assert all(column.kind in COLUMN_KINDS for column in columns), columns
     storage, uri, shape = ctx.storage, output.uri, (rows, len(columns), WIDTHS[spu.protocol])
     identity: str = publish(run_on(spu.parties[0], secrets.token_hex, 16))
-    table = SecretTable(tuple(columns), rows, spu, identity)
+    table = SecretTable(tuple(columns), rows, spu, identity, anonymous, certain)
 
     def store(party: str, part: Blocks) -> bool:
         with storage.get_writer(uri) as writer:

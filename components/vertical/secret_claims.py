@@ -3,12 +3,31 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from veilflow.components.claims import ALL, PUBLISHED, Artifact, Claims, Disclosure, NodeView, Protection, Send
+from veilflow.components.claims import (
+    ALL,
+    COUNT,
+    PADDING,
+    PEOPLE,
+    PUBLISHED,
+    Artifact,
+    Claims,
+    Disclosure,
+    NodeView,
+    Protection,
+    Send,
+)
 from veilflow.components.errors import ComponentError
 from veilflow.components.training.user_modules import Module
 from veilflow.components.vertical.encode.settings import PCA, EncoderSettings
 from veilflow.components.vertical.secret.declare import declare, is_logistic
-from veilflow.components.vertical.secret.settings import MINIMUM_ROWS, Settings
+from veilflow.components.vertical.secret.opening import (
+    DEFAULT_EPSILON,
+    MINIMUM_CLASS,
+    MINIMUM_ROWS,
+    OPENED_MODEL_TELLS,
+    PADDING_IS_NOT_SCORED,
+)
+from veilflow.components.vertical.secret.settings import Settings
 from veilflow.components.vertical.split.model import Dense
 
 _SHARES = Send("shares", kind="bytes", max_bytes=1 << 31)
@@ -24,8 +43,10 @@ class ShareTableClaims(Claims):
 
     def outputs(self, node: NodeView) -> dict[str, Artifact]:
         data = node.one("data")
+        # Who is in it is known from the alignment before; how many of them count is the mask's owner's to know.
+        hidden = (COUNT,) if node.params.get("mask") or node.params.get("weight") else ()
         return {
-            "table": Artifact("secret_table", node.parties, data.label_party if data else None),
+            "table": Artifact("secret_table", node.parties, data.label_party if data else None, hidden),
             "report": Artifact("report"),
         }
 
@@ -53,18 +74,30 @@ class SecretTrainClaims(Claims):
     def outputs(self, node: NodeView) -> dict[str, Artifact]:
         table = node.one("table")
         label = table.label_party if table else None
-        return {"model": Artifact("model", node.parties, label), "report": Artifact("report")}
+        hidden = table.hidden if table else ()
+        return {"model": Artifact("model", node.parties, label, hidden), "report": Artifact("report")}
 
     def discloses(self, node: NodeView) -> list[Disclosure]:
         table = node.one("table")
         about = table.parties if table else ()
+        hidden, budget = table.hidden if table else (), _settings(node).figures
         watching = strings(node.params.get("metrics_to")) or (ALL,)
         opened = strings(node.params.get("open_to"))
         figures = "training loss and accuracy, estimated by epoch from a random sample of rows"
         if float(node.params.get("test_fraction") or 0):
             figures += "; loss, accuracy and AUC of the rows held out"
-        note = "means over rows nobody knows; the model itself stays shares" if not opened else "means over many rows"
-        lines = [Disclosure(watching, figures, about, note, kind="metric")]
+        epsilon = budget.epsilon if hidden else 0.0
+        note = f"never over fewer than {MINIMUM_ROWS} people"
+        if hidden:
+            note += (
+                f", from counts with noise: {epsilon:g}-differentially private for one person's presence, "
+                f"{2 * epsilon:g} for another row; how a row moved the model is not counted"
+            )
+        lines = [Disclosure(watching, figures, about, note, "metric", epsilon)]
+        if COUNT in hidden and (PADDING in hidden or PEOPLE not in hidden):
+            what = "how many people are behind the figures, with noise"
+            note = f"{epsilon:g}-differentially private for one person's presence, over all figures of this step"
+            lines.append(Disclosure(watching, what, about, note, "overlap_count", epsilon))
         for party in opened:
             note = "parameters say something about the rows they were fitted to; no noise is added"
             lines.append(Disclosure((party,), "the trained model", about, note, kind="model"))
@@ -81,13 +114,17 @@ class SecretTrainClaims(Claims):
 
     def protections(self, node: NodeView) -> list[Protection]:
         spec = _spec(node)
+        table, settings = node.one("table"), _settings(node)
         found = [
-            Protection("minimum_rows", node.parties, {"rows": MINIMUM_ROWS}),
+            Protection("minimum_rows", node.parties, {"people": MINIMUM_ROWS, "per_class": MINIMUM_CLASS}),
             Protection("stays_shares", node.parties, {"opened_to": list(strings(node.params.get("open_to")))}),
         ]
         clip = float(node.params.get("clip", 1.0))
         if clip and spec is not None and not is_logistic(spec):
             found.append(Protection("clip", node.parties, {"bound": clip}))
+        if table and table.hidden:
+            noise = {"epsilon": settings.epsilon, "evaluations": settings.figures.evaluations}
+            found.append(Protection("figure_noise", node.parties, noise))
         return found
 
     def problems(self, node: NodeView) -> list[str]:
@@ -96,10 +133,16 @@ class SecretTrainClaims(Claims):
             _declared(node)
         except ComponentError as problem:
             found.append(str(problem))
+        table = node.one("table")
+        hidden = table.hidden if table else ()
         try:
             _settings(node).check()
+            if hidden:
+                _settings(node).figures.check(COUNT in hidden)
         except ComponentError as problem:
             found.append(str(problem))
+        if {PEOPLE, COUNT} <= set(hidden) and strings(node.params.get("open_to")):
+            found.append(OPENED_MODEL_TELLS)
         return found
 
 
@@ -114,10 +157,11 @@ class SecretPredictClaims(Claims):
         at = (receiver,) if receiver else ()
         data = node.one("data")
         labelled = bool(node.params.get("with_label")) or (data is not None and data.label_party == receiver)
-        return {"scores": Artifact("table", at, receiver if labelled else None), "report": Artifact("report")}
+        hidden = (PEOPLE,) if data is not None and PEOPLE in data.hidden else ()
+        return {"scores": Artifact("table", at, receiver if labelled else None, hidden), "report": Artifact("report")}
 
     def discloses(self, node: NodeView) -> list[Disclosure]:
-        data, receiver = node.one("data"), _receiver(node)
+        data, model, receiver = node.one("data"), node.one("model"), _receiver(node)
         about = tuple(party for party in (data.parties if data else ()) if party != receiver)
         to = (receiver,) if receiver else (ALL,)
         note = "a score depends on every holder's features; of a secret table nobody knows whose row it is"
@@ -125,8 +169,22 @@ class SecretPredictClaims(Claims):
         if node.params.get("with_label"):
             note = "next to its score, not next to a person"
             lines.append(Disclosure(to, "the label of every scored row of the secret table", about, note, "label"))
+        if data is not None and PEOPLE in data.hidden:
+            what = "whether a person is in the table, if it gave that person a label or values that stand out"
+            note = "scores are of single people; only of those that are common for certain by the number of rows"
+            lines.append(Disclosure(to, what, about, note, "membership"))
+        if model is not None and COUNT in model.hidden:
+            what = "what a model's exact scores tell of how many people it was trained on"
+            note = "enough scores of known rows give its parameters; no bound is claimed"
+            lines.append(Disclosure(to, what, model.parties, note, "overlap_count"))
         lines.append(Disclosure((ALL,), "how many rows are scored", data.parties if data else (), kind="row_count"))
         return lines
+
+    def problems(self, node: NodeView) -> list[str]:
+        data = node.one("data")
+        if data is None or PADDING not in data.hidden:
+            return []
+        return [PADDING_IS_NOT_SCORED]
 
     def sends(self, node: NodeView) -> list[Send]:
         receiver = _receiver(node)
@@ -203,11 +261,13 @@ def _settings(node: NodeView) -> Settings:
     given, spec = node.params, _spec(node)
     clip = 0.0 if spec is not None and is_logistic(spec) else float(given.get("clip", 1.0))
     return Settings(
-        epochs=1,
+        epochs=int(given.get("epochs", 10)),
         batch=int(given.get("batch_size", 512)),
         optimiser=str(given.get("optimiser") or "sgd"),
         rate=float(given.get("learning_rate", 0.3)),
         clip=clip,
+        evaluate_every=int(given.get("evaluate_every", 0)),
+        epsilon=float(given.get("epsilon", DEFAULT_EPSILON)),
     )
 
 

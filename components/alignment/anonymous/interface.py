@@ -111,6 +111,8 @@ class Shared:
     """Public; padding included."""
     matched: int | None
     """How many people are common, where that is public."""
+    certain: int = 0
+    """The first so many rows are people in common; of each of the others nobody (but a coordinator) knows."""
 
 
 Note = Callable[..., None]

@@ -12,7 +12,19 @@ from veilflow.components.alignment.anonymous.protocol_claims import (
 )
 from veilflow.components.alignment.anonymous_psi.roster import choose_coordinator
 from veilflow.components.alignment.spec import parse_rules
-from veilflow.components.claims import ALL, PUBLISHED, Artifact, Claims, Disclosure, NodeView, Protection, Send
+from veilflow.components.claims import (
+    ALL,
+    COUNT,
+    PADDING,
+    PEOPLE,
+    PUBLISHED,
+    Artifact,
+    Claims,
+    Disclosure,
+    NodeView,
+    Protection,
+    Send,
+)
 from veilflow.components.errors import ComponentError
 
 _COORDINATOR, _COMPARE, _TWO_PARTY = "coordinator", "spu_compare", "two_party"
@@ -32,7 +44,7 @@ class AnonymousPsiClaims(Claims):
     def outputs(self, node: NodeView) -> dict[str, Artifact]:
         labels = [artifact.label_party for artifact in node.inputs.get("tables", ()) if artifact.label_party]
         return {
-            "table": Artifact("secret_table", node.parties, labels[0] if labels else None),
+            "table": Artifact("secret_table", node.parties, labels[0] if labels else None, _what_is_hidden(node)),
             "report": Artifact("report"),
         }
 
@@ -113,7 +125,8 @@ def _count(node: NodeView, holders: tuple[str, ...]) -> list[Disclosure]:
         return []
     if _hidden(node) != NOT_HIDDEN and _protocol(node) == _TWO_PARTY:
         private = f"{node.params.get('epsilon')}-differentially private for one person's presence, in each run"
-        return [Disclosure(holders, "how many people are common, with noise", holders, private, "overlap_count")]
+        noised = "how many people are common, with noise"
+        return [Disclosure(holders, noised, holders, private, "overlap_count", float(node.params.get("epsilon") or 0))]
     if _hidden(node) == NOT_HIDDEN:
         return [Disclosure((ALL,), "how many people are common", holders, repeated, "overlap_count")]
     if _hidden(node) == ROUNDED:
@@ -137,6 +150,17 @@ def _coordinator_line(node: NodeView, holders: tuple[str, ...]) -> Disclosure:
 
 def _protocol(node: NodeView) -> str:
     return str(node.params.get("protocol") or _COORDINATOR)
+
+
+def _what_is_hidden(node: NodeView) -> tuple[str, ...]:
+    """Of the table: where the coordinator pads, the rows that are people for certain stand first (see there)."""
+    if _protocol(node) == _COMPARE:
+        return (PEOPLE, COUNT, PADDING)
+    if _hidden(node) == NOT_HIDDEN:
+        return (PEOPLE,)
+    if _protocol(node) == _COORDINATOR and _hidden(node) == ROUNDED:
+        return (PEOPLE, COUNT)
+    return (PEOPLE, COUNT, PADDING)
 
 
 def _hidden(node: NodeView) -> str:

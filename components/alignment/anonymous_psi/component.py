@@ -139,7 +139,9 @@ class AnonymousPsi(Component):
         parties = SpuParties(SecretMachine(ctx.make_spu())) if self.protocol == "spu_compare" else DeviceParties()
         shared = protocol(self.protocol)(parties, holdings, plan, _note(ctx))
         columns = [SecretColumn(column.name, column.owner, column.kind) for column in shared.columns]
-        write_secret_table(ctx, self.table, dict(shared.parts), columns, shared.rows, facts)
+        write_secret_table(
+            ctx, self.table, dict(shared.parts), columns, shared.rows, facts, anonymous=True, certain=shared.certain
+        )
         self._report(counts, shared, told)
         progress(ctx, 1.0, step="done", rows=shared.rows)
 

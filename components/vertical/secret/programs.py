@@ -2,8 +2,8 @@
 
 Cut from the stored table at each rank: ``x`` (rows x features), ``y``, and ``weight`` where rows have one.
 State (secret, stays inside): ``model``, the optimiser's, ``sums``, ``counts``.
-Opened: by `figures_program` and `auc_program` a few means over all evaluated rows; by `score_program` logits, where
-prediction asks for it. Nothing during training.
+Opened: by `figures_program` and `auc_program` a few means over all evaluated rows, where it is known whose rows they
+are (elsewhere see `histogram`); by `score_program` logits, where prediction asks for it. Nothing during training.
 """
 
 import math
@@ -69,26 +69,23 @@ FIGURES = ("loss", "accuracy", "beyond")
 """What an evaluation opens; ``beyond`` is the share of rows whose logit is outside the dealt sigmoid's range."""
 
 
-def evaluate_program(network: Network, chunk: int, weighted: bool) -> Program:
-    """Adds a chunk of rows to ``sums``: weighted `FIGURES`, and weights.
+def evaluate_program(network: Network, chunk: int) -> Program:
+    """Adds a chunk of rows to ``sums``: `FIGURES`, and rows.
 
     ``valid`` is public: 1 for rows of the chunk, 0 for what fills it up.
     """
-    inputs = ("model", "sums", "x", "y", "valid", *(("weight",) if weighted else ()))
     unit = 0.5 ** math.ceil(math.log2(chunk))  # exact in the fixed point, and the sums stay small
 
-    def evaluate(*values: Array) -> tuple[Array]:
-        given = dict(zip(inputs, values, strict=True))
-        logits, y = network.forward(given["model"], given["x"])[0], given["y"]
+    def evaluate(model: Array, sums: Array, x: Array, y: Array, valid: Array) -> tuple[Array]:
+        logits = network.forward(model, x)[0]
         _, softplus = sigmoid_softplus(logits)
         positive, high, low = jnp.stack([logits, logits - DEALT_RANGE, -DEALT_RANGE - logits]) > 0
         loss, hit = softplus - y * logits, jnp.where(positive, y, 1.0 - y)
         beyond = (high | low).astype(jnp.float32)
-        weight = given["valid"] * given["weight"] if weighted else given["valid"]
-        total = jnp.stack([loss, hit, beyond, jnp.ones_like(loss)]) @ weight
-        return (given["sums"] + total * unit,)
+        total = jnp.stack([loss, hit, beyond, jnp.ones_like(loss)]) @ valid
+        return (sums + total * unit,)
 
-    return Program("evaluate", evaluate, inputs, ("sums",))
+    return Program("evaluate", evaluate, ("model", "sums", "x", "y", "valid"), ("sums",))
 
 
 def figures_program() -> Program:
@@ -100,21 +97,18 @@ GRID = (8 * np.sinh(3 * np.linspace(-1, 1, 96)) / np.sinh(3)).astype(np.float32)
 """Logits at which the ROC curve is taken, closer together near 0; between two of them it is a straight line."""
 
 
-def count_program(network: Network, chunk: int, weighted: bool) -> Program:
-    """Adds a chunk to ``counts`` (2 x (grid + 1)): the weight of positives, and of all, above every grid point."""
-    inputs = ("model", "counts", "x", "y", "valid", *(("weight",) if weighted else ()))
+def count_program(network: Network, chunk: int) -> Program:
+    """Adds a chunk to ``counts`` (2 x (grid + 1)): positives, and all, above every grid point."""
     unit = 0.5 ** math.ceil(math.log2(chunk))
 
-    def count(*values: Array) -> tuple[Array]:
-        given = dict(zip(inputs, values, strict=True))
-        logits, y = network.forward(given["model"], given["x"])[0], given["y"]
-        weight = given["valid"] * given["weight"] if weighted else given["valid"]
+    def count(model: Array, counts: Array, x: Array, y: Array, valid: Array) -> tuple[Array]:
+        logits = network.forward(model, x)[0]
         above = (logits[:, None] > GRID).astype(jnp.float32)
         above = jnp.concatenate([jnp.ones((logits.shape[0], 1), jnp.float32), above], axis=1)
-        both = jnp.stack([y, jnp.ones_like(y)]) * weight
-        return (given["counts"] + (both @ above) * unit,)
+        both = jnp.stack([y, jnp.ones_like(y)]) * valid
+        return (counts + (both @ above) * unit,)
 
-    return Program("count", count, inputs, ("counts",))
+    return Program("count", count, ("model", "counts", "x", "y", "valid"), ("counts",))
 
 
 def auc_program() -> Program:

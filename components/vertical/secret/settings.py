@@ -4,11 +4,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from veilflow.components.errors import ComponentError
+from veilflow.components.vertical.secret.opening import DEFAULT_EPSILON, MINIMUM_ROWS, FigureBudget, evaluations_of
 
 OPTIMISERS = ("sgd", "momentum", "adam")
-
-MINIMUM_ROWS = 32
-"""A mean over fewer rows is not opened: it would say too much about each."""
 
 EXACT, DEALT, AUTO = "exact", "dealt", "auto"
 SIGMOIDS = (AUTO, DEALT, EXACT)
@@ -33,8 +31,10 @@ class Settings:
     """Bound of the L2 norm of a batch's mean gradient; 0: none. Keeps numbers inside the fixed point, no privacy."""
     test_fraction: float = 0.0
     """Rows kept out of training, drawn by position."""
-    evaluate_every: int = 1
+    evaluate_every: int = 0
     """Epochs between estimates of the training loss; 0: only after the last."""
+    epsilon: float = DEFAULT_EPSILON
+    """Of all figures, where people are secret (see `opening`)."""
     sigmoid: str = AUTO
     """``dealt`` (two rounds, ABY3, logits within 56), ``exact`` (about 33 rounds, any logit), or ``auto``: dealt for a
     logistic regression under ABY3, else exact."""
@@ -48,6 +48,11 @@ class Settings:
         if self.sigmoid == DEALT and not possible:
             raise ComponentError("sigmoid: dealt needs an ABY3 SPU; use auto or exact.")
         return possible and (self.sigmoid == DEALT or (self.sigmoid == AUTO and logistic))
+
+    @property
+    def figures(self) -> FigureBudget:
+        """How figures are opened where people are secret."""
+        return FigureBudget(self.epsilon, evaluations_of(self.epochs, self.evaluate_every))
 
     def check(self, batch: int | None = None) -> None:
         """Refuse settings that 18 fraction bits cannot hold.
@@ -72,18 +77,18 @@ class Settings:
             )
 
     def check_rows(self, train: int, test: int) -> None:
-        """Refuse means over too few rows.
+        """Refuse figures over too few rows; how many of the rows are people is compared inside the SPU (`figures`).
 
         Raises:
             ComponentError: see the message.
         """
         if train < MINIMUM_ROWS:
             raise ComponentError(
-                f"{train} row(s) to train on are too few: a mean over less than {MINIMUM_ROWS} is not opened."
+                f"{train} row(s) to train on are too few: a figure over less than {MINIMUM_ROWS} is not opened."
             )
         if 0 < test < MINIMUM_ROWS:
             raise ComponentError(
-                f"test_fraction {self.test_fraction:g} holds out {test} row(s); a mean over less than {MINIMUM_ROWS} "
+                f"test_fraction {self.test_fraction:g} holds out {test} row(s); a figure over less than {MINIMUM_ROWS} "
                 "is not opened. Raise it, or set it to 0."
             )
 

@@ -2,7 +2,8 @@
 
 Inputs   ``model``: from vertical/secret_train, as shares. ``data``: a secret table, or an aligned vertical table.
 Outputs  ``scores``: at the receiver. For a vertical table in the rows' order, with the receiver's ID columns and, where
-         it holds it, the label. For a secret table in the table's order: nobody knows whose rows they are.
+         it holds it, the label. For a secret table in the table's order: nobody knows whose rows they are. Of an
+         anonymous table only rows that are people for certain are scored, and never padding.
 Public   schema, row count.
 Opened   the logits, to the receiver; with `with_label` the labels of a secret table, too. A score is a function of all
          holders' features: a receiver who also has the model in the clear learns a weighted sum of the others' columns.
@@ -41,6 +42,7 @@ from veilflow.components.errors import ComponentError
 from veilflow.components.training.features import feature_matrix, require_columns, require_numeric
 from veilflow.components.training.parts import section
 from veilflow.components.vertical.secret.bundle import MODEL_KIND, Facts
+from veilflow.components.vertical.secret.opening import PADDING_IS_NOT_SCORED
 from veilflow.components.vertical.secret.rows import CHUNK, split_positions
 from veilflow.components.vertical.secret_predict.scoring import score_secret, score_shared
 
@@ -100,12 +102,18 @@ class SecretPredict(Component):
             if table.identity != facts.table:
                 raise ComponentError("rows: held_out needs the very table that the model was trained on.")
             _, positions = split_positions(facts.split, table.rows, float(facts.settings["test_fraction"]))
+        if table.anonymous:
+            positions = positions[positions < table.certain]
+            if not table.certain:
+                raise ComponentError(PADDING_IS_NOT_SCORED)
         if not len(positions):
             raise ComponentError("there are no rows to score; was test_fraction 0 in training?")
         labels = table.positions(LABEL)
         if self.with_label and len(labels) != 1:
             raise ComponentError("with_label needs one label column in the secret table.")
         label = labels[0] if self.with_label else None
+        if label is not None and table.columns[label].name == SCORE:
+            raise ComponentError(f"the label is called '{SCORE}', as the scores are; rename it where it is read.")
         features = tuple(where[column] for column in facts.features)
         sizes(ctx, openings=-(-len(positions) // min(CHUNK, len(positions))))
         found = score_secret(machine, facts, parts, features, label, positions, receiver)

@@ -4,8 +4,9 @@ Inputs   ``table``: shares of features and one label, with or without weight and
 Outputs  ``model``: shares at the SPU's parties, and the parameters in the clear where `open_to` says; no pickle.
          ``report``: figures by epoch.
 Public   column names, the table's length, settings, and which positions make up a batch (nobody knows whose they are).
-Opened   mean losses, accuracies and the AUC of rows held out, to `metrics_to` (default: everybody); the model to
-         `open_to` (default: nobody).
+Opened   losses, accuracies and the AUC of rows held out, to `metrics_to` (default: everybody), by the rule of
+         `secret.opening`: never over fewer than 32 people, and noised where people are secret; whether numbers are
+         plausible, to everybody. The model, to `open_to` (default: nobody).
 """
 
 import secrets
@@ -20,29 +21,31 @@ from veilflow.components.devices.objects import write_object
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.report import ReportBuilder
 from veilflow.components.devices.secret import SecretMachine
-from veilflow.components.devices.secret_table import SECRET_TABLE_KIND, SecretTable, SpuFacts, read_secret_table
+from veilflow.components.devices.secret_table import MASK, SECRET_TABLE_KIND, SecretTable, SpuFacts, read_secret_table
 from veilflow.components.errors import ComponentError
 from veilflow.components.training.batches import batch_size, epoch_order, order_token
 from veilflow.components.training.parts import merge
 from veilflow.components.vertical.secret.bundle import MODEL_KIND, Facts
 from veilflow.components.vertical.secret.declare import declare, is_logistic
 from veilflow.components.vertical.secret.network import make_network
+from veilflow.components.vertical.secret.opening import (
+    DEFAULT_EPSILON,
+    MINIMUM_CLASS,
+    MINIMUM_ROWS,
+    OPENED_MODEL_TELLS,
+)
 from veilflow.components.vertical.secret.optimiser import Rule
 from veilflow.components.vertical.secret.rows import split_positions, split_seed
-from veilflow.components.vertical.secret.settings import AUTO, DEALT_RANGE, MINIMUM_ROWS, OPTIMISERS, SIGMOIDS, Settings
+from veilflow.components.vertical.secret.settings import AUTO, OPTIMISERS, SIGMOIDS, Settings
+from veilflow.components.vertical.secret_train.figures import TEST, TRAIN, Figures
 from veilflow.components.vertical.secret_train.training import SecretTraining, features_of, label_of
 from veilflow.components.vertical.split.model import TOP_ACTIVATIONS
 
 WATCHED_ROWS = 8192
-"""Rows of an epoch's order whose loss is looked at; a random sample, so an estimate."""
+"""Rows trained on whose loss is looked at; a random sample, so an estimate."""
 
 TEST_ROWS = 32768
-"""At most so many held-out rows are evaluated: the ROC curve costs 96 secret comparisons a row."""
-
-MAX_BEYOND = 0.005
-"""Share of rows whose logits may be out of the dealt sigmoid's range."""
-
-_PLAUSIBLE_LOSS = (-0.05, 100.0)
+"""At most so many held-out rows are evaluated: the ROC curve costs up to 96 secret comparisons a row."""
 
 
 @register(domain="vertical", version="1.0.0", name="secret_train")
@@ -90,9 +93,17 @@ class SecretTrain(Component):
         bound_limit=Interval.closed(0, 0.9),
     )
     evaluate_every: int = Field.attr(
-        desc="Epochs between estimates of the training loss; 0: only after the last.",
-        default=1,
+        desc="Epochs between estimates of the training loss; 0: only after the last. Where people are secret, every "
+        "estimate takes its part of epsilon.",
+        default=0,
         bound_limit=Interval.closed(0, 10000),
+    )
+    epsilon: float = Field.attr(
+        desc="Where people are secret (after an anonymous alignment, or with weights or a mask): privacy loss of all "
+        "figures of this step together, for one person's presence; twice that for another row in its place. Elsewhere "
+        "figures are exact.",
+        default=DEFAULT_EPSILON,
+        bound_limit=Interval.closed(0.01, 100),
     )
     metrics_to: str = Field.party_attr(
         desc="The only party that learns losses and metrics; empty: everybody.", list_limit=Interval.closed(0, 1)
@@ -119,28 +130,40 @@ class SecretTrain(Component):
         seed = split_seed(tokens)
         train, test = split_positions(seed, table.rows, settings.test_fraction)
         settings.check_rows(len(train), len(test))
+        if not table.opened_exactly:
+            _require_kept(settings, table, opened_to)
         size = batch_size(len(train), settings.batch, 8)
         settings.check(size)
         network = make_network(spec, len(features))
         rule = Rule(settings.optimiser, settings.rate, settings.clip)
         dealt = settings.deals(is_logistic(spec), machine.dealt_sigmoid)
-        training = SecretTraining(machine, table, parts, network, rule, size, dealt)
-        figures = Figures(training, watching, machine.parties[0], dealt)
-        sizes(ctx, openings=_openings(settings))
-        self._train(ctx, training, figures, settings, train)
+        sizes(ctx, openings=settings.figures.evaluations + _OTHER_OPENINGS)
+        figures = Figures(machine, table, parts, network, watching, settings.figures, dealt)
+        watched, judged = figures.counted(train)[:WATCHED_ROWS], figures.counted(test)[:TEST_ROWS]
+        figures.require_enough(TRAIN, watched)
         if len(test):
-            figures.add("test", settings.epochs, test[:TEST_ROWS], auc=True)
+            figures.require_enough(TEST, judged)
+        training = SecretTraining(machine, table, parts, network, rule, size, dealt)
+        self._train(ctx, training, figures, settings, train, watched)
+        if len(test):
+            figures.add(TEST, settings.epochs, judged)
         identity: str = publish(run_on(machine.parties[0], secrets.token_hex, 16))
         columns = tuple((column.owner, column.name) for column in features)
         facts = Facts(
             spec, columns, (label.owner, label.name), settings.to_json(), opened_to, table.identity, seed, identity
         )
         self._store(ctx, facts, training, figures)
-        _receipts(ctx, settings, training, opened_to, watching)
+        _receipts(ctx, settings, training, opened_to, figures)
         self._write_report(facts, figures, table, len(train), len(test), size)
 
     def _train(
-        self, ctx: Context, training: SecretTraining, figures: "Figures", settings: Settings, train: np.ndarray
+        self,
+        ctx: Context,
+        training: SecretTraining,
+        figures: Figures,
+        settings: Settings,
+        train: np.ndarray,
+        watched: np.ndarray,
     ) -> None:
         for epoch in range(1, settings.epochs + 1):
             tokens = publish([run_on(party, order_token) for party in training.parties])
@@ -148,7 +171,7 @@ class SecretTrain(Component):
             training.epoch(order)
             every = settings.evaluate_every
             if epoch == settings.epochs or (every and epoch % every == 0):
-                seen = figures.add("train", epoch, order[:WATCHED_ROWS])
+                seen = figures.add(TRAIN, epoch, watched)
                 progress(ctx, epoch / settings.epochs, epoch=epoch, **seen)
 
     def _settings(self, clip: float) -> Settings:
@@ -160,10 +183,11 @@ class SecretTrain(Component):
             clip=clip,
             test_fraction=decimal(self.test_fraction),
             evaluate_every=int(self.evaluate_every),
+            epsilon=decimal(self.epsilon),
             sigmoid=self.sigmoid or AUTO,
         )
 
-    def _store(self, ctx: Context, facts: Facts, training: SecretTraining, figures: "Figures") -> None:
+    def _store(self, ctx: Context, facts: Facts, training: SecretTraining, figures: Figures) -> None:
         sections: dict[str, dict[str, Any]] = {party: {"secret": part} for party, part in training.model().items()}
         for party in facts.opened_to:
             opened = run_on(party, lambda flat: ({}, {"model": flat}), training.open_model(party))
@@ -177,11 +201,11 @@ class SecretTrain(Component):
         write_object(ctx, self.model, MODEL_KIND, parts, facts.to_json())
 
     def _write_report(
-        self, facts: Facts, figures: "Figures", table: SecretTable, train: int, test: int, size: int
+        self, facts: Facts, figures: Figures, table: SecretTable, train: int, test: int, size: int
     ) -> None:
         report = ReportBuilder("secret_train", "Training inside the SPU.")
         report.values("metrics", {**figures.last, "epochs": int(self.epochs), "rows": train, "batch": size})
-        report.table("history", figures.columns(), "Estimates from a random sample of the epoch's rows.")
+        report.table("history", figures.columns(), "Estimates from a random sample of the rows trained on.")
         told: dict[str, int | str] = {
             "network": _in_words(facts),
             "features": len(facts.features),
@@ -190,68 +214,21 @@ class SecretTrain(Component):
             "weighted rows": "yes" if table.names("mask") or table.names("weight") else "no",
             "model opened to": ", ".join(facts.opened_to) or "nobody",
             "figures for": figures.receiver or "everybody",
+            "figures are": f"noised, epsilon {decimal(self.epsilon):g} per person" if figures.noised else "exact means",
         }
         report.values("model", told).write(self.report)
 
 
-class Figures:
-    """What evaluations open: to everybody, or to one party, who keeps them with its part of the model."""
-
-    def __init__(self, training: SecretTraining, receiver: str, opener: str, dealt: bool) -> None:
-        self._dealt = dealt
-        self._training, self.receiver, self._opener = training, receiver, opener
-        self._rows: list[dict[str, float]] = []
-        self.last: dict[str, float] = {}
-        self.kept: list[tuple[str, Any]] = []
-
-    def add(self, what: str, epoch: int, positions: np.ndarray, auc: bool = False) -> dict[str, float]:
-        """Evaluate; returns the figures where they are for everybody, else nothing."""
-        found = self._training.evaluate(positions, self.receiver or self._opener, auc)
-        if self.receiver:
-            self.kept.append((f"{what} {epoch}", found))
-            return {}
-        values = {f"{what}_{name}": value for name, value in publish(found).items()}
-        _require_plausible(values[f"{what}_loss"], epoch)
-        beyond = values.pop(f"{what}_beyond")
-        if self._dealt:
-            _require_in_range(beyond, epoch)
-        self.last |= values
-        if what == "train":
-            self._rows.append({"epoch": float(epoch), **values})
-        return {name: round(value, 6) for name, value in values.items()}
-
-    def columns(self) -> dict[str, list[float]]:
-        return {name: [row[name] for row in self._rows] for name in (self._rows[0] if self._rows else ())}
-
-    def document(self) -> Any:
-        """What the one receiver keeps, at that party."""
-        names = [name for name, _ in self.kept]
-        return run_on(
-            self.receiver, lambda *found: (dict(zip(names, found, strict=True)), {}), *[each for _, each in self.kept]
-        )
+_OTHER_OPENINGS = 8
+"""Besides evaluations of rows trained on: two verdicts, two counts per class, the test's figures and AUC, the model."""
 
 
-def _openings(settings: Settings) -> int:
-    """How often one party may get something opened: evaluations (the last with the AUC apart), and the model."""
-    watched = settings.epochs // settings.evaluate_every if settings.evaluate_every else 0
-    return watched + 4
-
-
-def _require_plausible(loss: float, epoch: int) -> None:
-    low, high = _PLAUSIBLE_LOSS
-    if not low <= loss <= high:
-        raise ComponentError(
-            f"the loss after epoch {epoch} is {loss:.3g}: numbers have left the fixed point. Scale the features "
-            "(data/scale, before the alignment), lower learning_rate, or set clip."
-        )
-
-
-def _require_in_range(beyond: float, epoch: int) -> None:
-    if beyond > MAX_BEYOND:
-        raise ComponentError(
-            f"{beyond:.1%} of the rows have logits beyond {DEALT_RANGE:g} after epoch {epoch}, where the dealt sigmoid "
-            "is wrong. Use sigmoid: exact, cut outliers before the alignment, or lower learning_rate."
-        )
+def _require_kept(settings: Settings, table: SecretTable, opened_to: tuple[str, ...]) -> None:
+    """What `check` refuses already, for those who come without a pipeline file."""
+    hidden_count = bool(table.positions(MASK))
+    settings.figures.check(hidden_count)
+    if hidden_count and table.anonymous and opened_to:
+        raise ComponentError(OPENED_MODEL_TELLS)
 
 
 def _merger(identity: str, names: list[str]) -> Any:
@@ -259,14 +236,17 @@ def _merger(identity: str, names: list[str]) -> Any:
 
 
 def _receipts(
-    ctx: Context, settings: Settings, training: SecretTraining, opened_to: tuple[str, ...], watching: str
+    ctx: Context, settings: Settings, training: SecretTraining, opened_to: tuple[str, ...], figures: Figures
 ) -> None:
     if settings.clip:
         receipt(ctx, "clip", bound=settings.clip, norm="L2, of the mean gradient")
     if training.weighted:
         receipt(ctx, "weights_masked", mean=1.0)
-    receipt(ctx, "minimum_rows", rows=MINIMUM_ROWS)
-    receipt(ctx, "stays_shares", opened_to=list(opened_to), metrics_to=watching or "everybody")
+    # What was compared is people, inside the SPU: a number of positions says nothing where some are padding.
+    receipt(ctx, "minimum_rows", people=MINIMUM_ROWS, per_class=MINIMUM_CLASS)
+    if figures.noised:
+        receipt(ctx, "figure_noise", epsilon=settings.epsilon, evaluations=settings.figures.evaluations)
+    receipt(ctx, "stays_shares", opened_to=list(opened_to), metrics_to=figures.receiver or "everybody")
 
 
 def _require_parties(ctx: Context, named: list[str]) -> None:

@@ -1,7 +1,6 @@
 """Drives the secret programs of training. Every party makes these calls in the same order.
 
-Opened  nothing during training; after an evaluation the mean loss and accuracy (and AUC of rows held out), to the one
-        party named, who may publish them.
+Opened  nothing; figures are opened by `figures`, and the model where `open_model` is called.
 Kept    every row, every gradient, the model and its optimiser stay shares. Batches are cut from the stored table at
         each rank, so feeding them sends nothing.
 """
@@ -20,7 +19,7 @@ from veilflow.components.training.batches import batches
 from veilflow.components.vertical.secret import programs
 from veilflow.components.vertical.secret.network import ModuleNetwork, Network
 from veilflow.components.vertical.secret.optimiser import Rule
-from veilflow.components.vertical.secret.rows import CHUNK, chunks
+from veilflow.components.vertical.secret.rows import CHUNK
 
 TABLE, WEIGHTS = "table", "row weights"
 
@@ -73,17 +72,6 @@ class SecretTraining:
         self._machine.loop(self._stages, self._cuts, found, publics if self._rule.publics else ())
         self._steps += len(found)
 
-    def evaluate(self, positions: np.ndarray, receiver: str, auc: bool = False) -> Any:
-        """Mean loss and accuracy over ``positions`` (and their AUC), opened to ``receiver``: a dict there."""
-        self._machine.zeros({"sums": (len(programs.FIGURES) + 1,)})
-        self._over(positions, programs.evaluate_program)
-        opened = [self._machine.open_to(receiver, secret(programs.figures_program()))]
-        if auc:
-            self._machine.zeros({"counts": (2, len(programs.GRID) + 1)})
-            self._over(positions, programs.count_program)
-            opened.append(self._machine.open_to(receiver, secret(programs.auc_program())))
-        return run_on(receiver, _figures, *opened)
-
     def model(self) -> dict[str, Any]:
         """Per party of the SPU its shares of the parameters, as a part of the bundle."""
         return self._machine.save(("model",))
@@ -93,12 +81,6 @@ class SecretTraining:
         fetch = SecretProgram("fetch model", lambda model: (model + 0.0,), ("model",), ("opened",))
         found = self._machine.open_to(party, fetch)
         return run_on(party, lambda got: np.asarray(got["opened"], np.float32), found)
-
-    def _over(self, positions: np.ndarray, make: Any) -> None:
-        size = min(CHUNK, len(positions))
-        stage = secret(make(self._network, size, self.weighted))
-        found = list(chunks(positions))
-        self._machine.loop([stage], self._cuts, [rows for rows, _ in found], [{"valid": valid} for _, valid in found])
 
     def _start(self) -> None:
         """A logistic regression starts at 0, a network at the sum of all ranks' random parts: nobody knows where.
@@ -169,10 +151,3 @@ def label_of(table: SecretTable) -> int:
 def secret(program: programs.Program) -> SecretProgram:
     """A kernel's program in the device layer's form."""
     return SecretProgram(program.name, program.fn, program.inputs, program.outputs)
-
-
-def _figures(found: Mapping[str, np.ndarray], area: Mapping[str, np.ndarray] | None = None) -> dict[str, float]:
-    figures = {name: float(value) for name, value in zip(programs.FIGURES, found["figures"], strict=True)}
-    if area is not None:
-        figures["auc"] = float(area["auc"][0])
-    return figures

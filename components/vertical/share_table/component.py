@@ -70,7 +70,7 @@ class ShareTable(Component):
             for rank, party in enumerate(spu.parties)
         }
         flat = [column for own in columns.values() for column in own]
-        write_secret_table(ctx, self.table, parts, flat, rows, spu)
+        write_secret_table(ctx, self.table, parts, flat, rows, spu, anonymous=False)
         receipt(ctx, "secret_shares", protocol=spu.protocol, columns=len(flat))
         report = ReportBuilder("share_table", "Rows as SPU shares.")
         report.values("metrics", {"rows": rows, "columns": len(flat)}).write(self.report)

@@ -4,23 +4,25 @@ from typing import Any
 
 import pytest
 
-from veilflow.components.claims import ALL, Artifact, NodeView, Protection, claims_for
+from veilflow.components.claims import ALL, COUNT, PADDING, PEOPLE, Artifact, NodeView, Protection, claims_for
 from veilflow.pipelines.spec import loads
 from veilflow.pipelines.spec.problem import PipelineFileError
 
 PARTIES = ("hospital", "insurer", "coordinator")
 TABLE = Artifact("secret_table", PARTIES, "hospital")
+ROUNDED = Artifact("secret_table", PARTIES, "hospital", (PEOPLE, COUNT))
+COMPARED = Artifact("secret_table", PARTIES, "hospital", (PEOPLE, COUNT, PADDING))
 TRAIN, PREDICT = claims_for("vertical/secret_train:1.0.0"), claims_for("vertical/secret_predict")
 
 
-def train(**params: Any) -> NodeView:
+def train(table: Artifact = TABLE, **params: Any) -> NodeView:
     usual = {"layers": [], "optimiser": "sgd", "learning_rate": 0.3, "batch_size": 512, "clip": 1.0}
-    return NodeView("train", PARTIES, usual | params, {"table": [TABLE]})
+    return NodeView("train", PARTIES, usual | params, {"table": [table]})
 
 
-def predict(**params: Any) -> NodeView:
-    model = Artifact("model", PARTIES, "hospital")
-    return NodeView("score", PARTIES, params, {"model": [model], "data": [TABLE]})
+def predict(table: Artifact = TABLE, **params: Any) -> NodeView:
+    model = Artifact("model", PARTIES, "hospital", table.hidden)
+    return NodeView("score", PARTIES, params, {"model": [model], "data": [table]})
 
 
 def kinds(claims: Any, node: NodeView) -> dict[str, set[str]]:
@@ -61,6 +63,40 @@ def test_what_is_opened_may_be_sent_to_the_named_parties_only() -> None:
 def test_clipping_must_fire_where_there_are_hidden_layers() -> None:
     assert Protection("clip", PARTIES, {"bound": 1.0}) in TRAIN.protections(train(layers=[8]))
     assert [each.name for each in TRAIN.protections(train())] == ["minimum_rows", "stays_shares"]
+
+
+def test_where_nobody_knows_which_rows_are_people_figures_tell_of_the_count_with_an_epsilon() -> None:
+    node = train(COMPARED, epsilon=1.5)
+    (line,) = [line for line in TRAIN.discloses(node) if line.kind == "overlap_count"]
+    assert (line.to, line.epsilon) == ((ALL,), 1.5)
+    assert Protection("figure_noise", PARTIES, {"epsilon": 1.5, "evaluations": 1}) in TRAIN.protections(node)
+
+
+def test_over_rows_that_are_people_for_certain_figures_tell_nothing_of_the_count() -> None:
+    lines = TRAIN.discloses(train(ROUNDED, test_fraction=0.2))
+    assert "overlap_count" not in {line.kind for line in lines}
+    (metric,) = [line for line in lines if line.kind == "metric"]
+    assert metric.epsilon == 2.0
+    assert "2-differentially private for one person's presence, 4 for another row" in metric.note
+
+
+def test_what_would_tell_the_count_or_padding_is_refused_before_anything_runs() -> None:
+    assert any("open_to would tell more" in problem for problem in TRAIN.problems(train(ROUNDED, open_to=["insurer"])))
+    assert TRAIN.problems(train(Artifact("secret_table", PARTIES, None, (PEOPLE,)), open_to=["insurer"])) == []
+    assert any("all but tell how many" in problem for problem in TRAIN.problems(train(ROUNDED, epsilon=5.0)))
+    assert any(
+        "noise is all that is left" in each for each in TRAIN.problems(train(ROUNDED, epochs=200, evaluate_every=1))
+    )
+    assert any("which rows are padding" in problem for problem in PREDICT.problems(predict(COMPARED)))
+    assert PREDICT.problems(predict(ROUNDED)) == []
+
+
+def test_scores_of_an_anonymous_table_tell_of_single_people_and_the_plan_says_so() -> None:
+    assert kinds(PREDICT, predict(ROUNDED))["hospital"] == {"score", "membership", "overlap_count"}
+    (scores,) = [each for name, each in PREDICT.outputs(predict(ROUNDED)).items() if name == "scores"]
+    evaluate = claims_for("application/evaluate")
+    node = NodeView("judge", PARTIES, {}, {"scores": [scores]})
+    assert "membership" in {line.kind for line in evaluate.discloses(node)}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,9 @@
-"""The coordinator's part: join pseudonyms, draw an order, pad."""
+"""The coordinator's part: join pseudonyms, draw an order, pad.
+
+Whoever knows how many rows came out knows a number of people that are common at least (`certain`). So many of them,
+drawn at random, stand first; the others stand behind them, mixed with the padding. That tells nothing new, and lets
+later steps open figures over rows none of which is padding.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +46,9 @@ def match(pseudonyms: Sequence[np.ndarray], hide_count: str, minimum: int) -> Ma
             f"fewer than {minimum} people are common to all holders, which is the minimum that was agreed: "
             f"too few to hide one of them. Compare how IDs are written at the holders (normalise), or lower minimum."
         )
-    rows = padded(matched, min(map(len, pseudonyms)), hide_count)
-    order = random_order(rows)
+    smallest = min(map(len, pseudonyms))
+    rows = padded(matched, smallest, hide_count)
+    order = _random_with_people_first(matched, rows, certain(rows, smallest, hide_count, minimum))
     filled = [
         np.concatenate([places, _others(places, len(listed), rows - matched)]).astype(np.uint32)[order]
         for places, listed in zip(found, pseudonyms, strict=True)
@@ -58,6 +64,26 @@ def padded(matched: int, smallest: int, hide_count: str) -> int:
         return smallest
     step = 1 << max(0, matched.bit_length() - 3)
     return min(smallest, -(-max(1, matched) // step) * step)
+
+
+def certain(rows: int, smallest: int, hide_count: str, minimum: int) -> int:
+    """How many people are common at least, as everybody can tell from public figures alone."""
+    if hide_count == NOT_HIDDEN:
+        return rows
+    if hide_count == FULL:
+        return min(minimum, rows)
+    low, high = 0, rows  # the smallest number that is padded to so many rows
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if padded(middle, smallest, hide_count) >= rows else (middle + 1, high)
+    return max(low, min(minimum, rows))
+
+
+def _random_with_people_first(matched: int, rows: int, first: int) -> np.ndarray:
+    """A random order of ``range(rows)`` that begins with ``first`` numbers below ``matched``."""
+    people = random_order(matched)
+    mixed = np.concatenate([people[first:], np.arange(matched, rows, dtype=people.dtype)])
+    return np.concatenate([people[:first], mixed[random_order(len(mixed))]])
 
 
 def _others(taken: np.ndarray, people: int, count: int) -> np.ndarray:

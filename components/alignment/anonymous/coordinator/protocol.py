@@ -83,7 +83,8 @@ def align(parties: Parties, holdings: Mapping[str, At], plan: AlignmentPlan, not
     if plan.hide_count != NOT_HIDDEN:
         columns.append(MASK)
     parts = {party: parties.run(party, _listed, *found) for party, found in blocks.items()}
-    return Shared(parts, tuple(columns), rows, matched)
+    certain = coordinator.certain(rows, min(plan.people.values()), plan.hide_count, plan.minimum)
+    return Shared(parts, tuple(columns), rows, matched, certain)
 
 
 @dataclass(frozen=True)

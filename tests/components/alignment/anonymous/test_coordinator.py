@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from veilflow.components.alignment.anonymous.coordinator import protocol
-from veilflow.components.alignment.anonymous.coordinator.coordinator import join, match, padded
+from veilflow.components.alignment.anonymous.coordinator.coordinator import certain, join, match, padded
 from veilflow.components.alignment.anonymous.interface import ABY3, CHEETAH, FULL, NOT_HIDDEN, ROUNDED
 from veilflow.components.errors import ComponentError
 
@@ -214,6 +214,35 @@ def test_rounded_counts_hide_all_but_three_binary_digits(matched):
     assert rows.bit_length() <= 3 or rows % (1 << (rows.bit_length() - 3)) == 0
     assert padded(matched, matched, ROUNDED) == matched
     assert padded(matched, 10**6, FULL) == 10**6
+
+
+@given(st.integers(0, 300), st.integers(0, 300), st.sampled_from([NOT_HIDDEN, ROUNDED, FULL]), st.integers(0, 20))
+def test_rows_that_are_people_for_certain_are_no_more_than_the_number_of_rows_tells(matched, more, hide_count, minimum):
+    smallest, minimum = matched + more, min(minimum, matched)
+    rows = padded(matched, smallest, hide_count)
+    known = certain(rows, smallest, hide_count, minimum)
+    assert minimum <= known <= matched or hide_count == NOT_HIDDEN
+    if hide_count == ROUNDED:  # somebody with so few people in common would have had as many rows
+        assert known == minimum or padded(known, smallest, hide_count) == rows
+    if hide_count == NOT_HIDDEN:
+        assert known == matched
+
+
+def test_people_for_certain_stand_first_and_are_drawn_from_all_of_them():
+    lists = [np.arange(2 * 50, dtype=np.uint64).reshape(50, 2), np.arange(2 * 44, dtype=np.uint64).reshape(44, 2)]
+    ends = set()
+    for _ in range(30):
+        found = match(lists, ROUNDED, 0)  # 44 are common and as many rows come out
+        assert found.member.all()
+        shorter = match([lists[0][:43], lists[1]], FULL, 20)
+        assert shorter.member[:20].all()
+    for _ in range(60):
+        mixed = match([lists[0][:49], np.concatenate([lists[1][:41], 10**6 + lists[1][:9]])], ROUNDED, 0)
+        known = certain(len(mixed.member), 49, ROUNDED, 0)
+        assert (known, len(mixed.member)) == (41, 48)
+        assert mixed.member[:known].all()
+        ends.add(int(mixed.positions[0][0]))
+    assert len(ends) > 15
 
 
 def test_padding_rows_are_distinct_people_who_do_not_match():
