@@ -18,15 +18,15 @@ machine: every address is loopback, and certificates and keys may be left out.
 """
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from veilflow.pipelines.cluster.addresses import AddressError
+from veilflow.pipelines.spec.document import parse
+from veilflow.pipelines.spec.problem import Problem, did_you_mean
 
 Profile = Literal["production", "simulation"]
 
@@ -93,20 +93,47 @@ def load_cluster(path: Path) -> Cluster:
     Raises:
         AddressError: with every problem of the file, and what to do about each.
     """
-    try:
-        document = YAML(typ="safe").load(path.read_text())
-    except (OSError, YAMLError) as error:
-        raise AddressError(f"{path}: cannot be read as YAML: {str(error).splitlines()[0]}") from error
-    try:
-        cluster = Cluster.model_validate(document)
-    except ValidationError as error:
-        lines = [f"  {' -> '.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
-        raise AddressError("\n".join([f"{path}: {len(lines)} problem(s)", *lines])) from error
-    cluster = _with_absolute_files(cluster, path.parent)
-    problems = list(_problems(cluster))
-    if problems:
-        raise AddressError("\n".join([f"{path}: {len(problems)} problem(s)", *(f"  {line}" for line in problems)]))
+    cluster = _with_absolute_files(_read(path), path.parent)
+    _refuse(path, list(_problems(cluster)))
     return cluster
+
+
+def _read(path: Path) -> Cluster:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise AddressError(f"{path}: cannot be read: {error.strerror}.") from None
+    if len(raw) > _LARGEST:
+        raise AddressError(f"{path}: larger than {_LARGEST >> 20} MiB; this is no cluster file.")
+    document = parse(raw)
+    if not raw.strip():
+        document.problems[:] = [Problem("the file is empty; a cluster file has version and parties", line=1)]
+    elif not document.problems and not isinstance(document.data, dict):
+        document.problem((), "expected a mapping with version, profile and parties")
+    _refuse(path, document.problems)
+    try:
+        return Cluster.model_validate(document.data)
+    except ValidationError as error:
+        for item in error.errors():
+            document.problem(tuple(item["loc"]), _said(item))
+    _refuse(path, document.problems)
+    raise AssertionError("a validation error names a problem")
+
+
+_LARGEST = 2**20
+
+
+def _said(item: Any) -> str:
+    if item["type"] == "extra_forbidden":
+        known = {name for model in (Cluster, PartyEntry, TlsFiles) for name in model.model_fields}
+        return f"unknown key{did_you_mean(str(item['loc'][-1]), known)}"
+    return "is missing" if item["type"] == "missing" else str(item["msg"])
+
+
+def _refuse(path: Path, problems: Sequence[object]) -> None:
+    if problems:
+        raise AddressError("\n".join([f"{path}: {len(problems)} problem(s)", *(f"  {each}" for each in problems)]))
 
 
 def _problems(cluster: Cluster) -> Iterator[str]:

@@ -95,7 +95,7 @@ def test_an_unknown_party_and_a_bad_file(machine):
     machine.file.write_text(machine.file.read_text().replace("identity:", "identiti:"))
     code, said = machine.doctor()
     assert code == 1
-    assert "identiti: Extra inputs are not permitted" in said
+    assert "identiti: unknown key; did you mean 'identity'?" in said
 
 
 def test_both_options_or_none():

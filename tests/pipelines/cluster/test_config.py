@@ -117,13 +117,27 @@ def test_a_signing_key_that_is_none_is_refused(tmp_path, pin):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (LOOPBACK + "prot: 3\n", "prot: Extra inputs are not permitted"),
+        (LOOPBACK + "prot: 3\n", "prot: unknown key"),
+        (LOOPBACK + "identiti: x\n", "line 7: identiti: unknown key; did you mean 'identity'?"),
+        (LOOPBACK.replace("version: 1\n", ""), "version: is missing"),
         (LOOPBACK.replace("simulation", "debug"), "profile: Input should be 'production' or 'simulation'"),
         (LOOPBACK.replace(":9100", ""), "parties -> hospital -> address"),
         ("version: 1\nparties: {a: {address: 'x:1'}}\n", "at least 2 items"),
-        ("version: [", "cannot be read as YAML"),
+        ("version: [", "line 1: not valid YAML"),
+        ("", "the file is empty; a cluster file has version and parties"),
+        ("- a\n", "expected a mapping with version, profile and parties"),
+        (LOOPBACK + "version: 1\n", "'version' is here a second time"),
+        (LOOPBACK + "# " + "x" * 2**20, "larger than 1 MiB"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path, text, message):
     with pytest.raises(AddressError, match=message):
         load_cluster(_write(tmp_path, text))
+
+
+def test_a_file_that_is_no_text_or_cannot_be_read_is_said(tmp_path):
+    (tmp_path / "cluster.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(AddressError, match="not UTF-8 text"):
+        load_cluster(tmp_path / "cluster.yaml")
+    with pytest.raises(AddressError, match="cannot be read: Is a directory"):
+        load_cluster(tmp_path)
