@@ -15,6 +15,7 @@ from veilflow.components.data.clean.clean import clean
 from veilflow.components.data.clean.spec import DUPLICATES, MISSING, OUTLIERS, CleanSpec, vertical_problem
 from veilflow.components.data.names import parse_pairs, require_columns
 from veilflow.components.data.rules import CLEAN_RULE
+from veilflow.components.devices.attributes import decimal
 from veilflow.components.devices.objects import write_object
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.report import ReportBuilder
@@ -100,14 +101,14 @@ class Clean(Component):
         return CleanSpec(
             missing=self.missing,
             missing_by_column=parse_pairs(self.missing_by_column, MISSING, "missing_by_column"),
-            fill_number=self.fill_number,
+            fill_number=decimal(self.fill_number),
             fill_text=self.fill_text,
             outliers=self.outliers,
             outliers_by_column=parse_pairs(self.outliers_by_column, OUTLIERS, "outliers_by_column"),
             outlier_action=self.outlier_action,
-            quantile=self.quantile,
-            zscore=self.zscore,
-            iqr=self.iqr,
+            quantile=decimal(self.quantile),
+            zscore=decimal(self.zscore),
+            iqr=decimal(self.iqr),
             duplicates=self.duplicates,
             equal_rows=self.equal_rows,
         )

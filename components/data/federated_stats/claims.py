@@ -2,7 +2,7 @@
 
 from veilflow.components.claims import ALL, Artifact, Claims, Disclosure, NodeView, Protection, Send
 from veilflow.components.data.clients import clients_of, coordinator_of, sum_problems
-from veilflow.components.data.federated_stats.spec import StatsSpec
+from veilflow.components.data.federated_stats.spec import FINE, StatsSpec
 from veilflow.components.errors import ComponentError
 from veilflow.components.privacy.secagg import declare
 from veilflow.components.privacy.secagg.parameters import sum_settings
@@ -25,7 +25,10 @@ class FederatedStatsClaims(Claims):
 
     def discloses(self, node: NodeView) -> list[Disclosure]:
         clients, levels = clients_of(node), len(_spec(node).levels)
-        what = f"counts, means, variances and {levels} quantiles per column over all clients' rows"
+        what = (
+            f"counts, means, variances and {levels} quantiles per column over all clients' rows, each quantile to 1 in "
+        )
+        what += f"{1 / FINE:.0f} of their spread, and counts of rows up to the points of its search"
         note = "exact sums, without noise; with two clients each can subtract its own part"
         power = "the power of two above each column's largest magnitude"
         return [

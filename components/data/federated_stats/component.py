@@ -11,14 +11,13 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from secretflow.component.core import Component, Context, DistDataType, Field, Input, Interval, Output, VTable, register
 
 from veilflow.components.data.clean.rule import apply_clean
 from veilflow.components.data.clients import choose_coordinator
 from veilflow.components.data.columns import require_same_features
 from veilflow.components.data.federated_stats import statistics as stats
-from veilflow.components.data.federated_stats.rules import clean_rule, scale_rule
+from veilflow.components.data.federated_stats.rules import clean_rule, require_visible, scale_rule, treated_units
 from veilflow.components.data.federated_stats.spec import FILLS, SCALES, STEPS, StatsSpec
 from veilflow.components.data.names import listed
 from veilflow.components.data.rules import CLEAN_RULE, SCALE_RULE
@@ -34,7 +33,7 @@ from veilflow.components.privacy.secagg import fields as sum_fields
 from veilflow.components.privacy.secagg.parameters import sum_settings
 from veilflow.components.privacy.secagg.secure_sum import SecureSum
 
-Local = Callable[[pd.DataFrame], np.ndarray]
+Local = Callable[[Any], np.ndarray]
 
 
 @dataclass
@@ -105,15 +104,15 @@ class _Totals:
         self._secure, self._coordinator, self._length = secure, coordinator, length
         self.frames = frames
 
-    def of(self, local: Local) -> np.ndarray:
-        """The sum of ``local(frame)`` over the clients."""
+    def of(self, local: Local, held: dict[str, Any] | None = None) -> np.ndarray:
+        """The sum over the clients of ``local`` of its frame, or of what each has in ``held``."""
         length = self._length
 
-        def padded(frame: pd.DataFrame) -> np.ndarray:
-            values = local(frame)
+        def padded(own: Any) -> np.ndarray:
+            values = local(own)
             return np.concatenate([values, np.zeros(length - len(values), np.int64)])
 
-        total = self._secure.sum({party: run_on(party, padded, frame) for party, frame in self.frames.items()})
+        total = self._secure.sum({party: run_on(party, padded, own) for party, own in (held or self.frames).items()})
         numbers: list[int] = publish(run_on(self._coordinator, lambda vector: vector.tolist(), total))
         return np.array(numbers, np.int64)
 
@@ -121,6 +120,10 @@ class _Totals:
         """Per column the largest of the clients' exponents."""
         found = publish({p: run_on(p, stats.exponents, frame, list(columns)) for p, frame in self.frames.items()})
         return [max(each) for each in zip(*found.values(), strict=True)]
+
+    def ranked(self, columns: Sequence[str]) -> dict[str, Any]:
+        """Every client's values in order, there."""
+        return {party: run_on(party, stats.ranked, frame, list(columns)) for party, frame in self.frames.items()}
 
     def treat(self, rule: dict[str, Any]) -> None:
         """Clean every client's rows."""
@@ -136,10 +139,12 @@ def collect(totals: _Totals, columns: Sequence[str], spec: StatsSpec) -> dict[st
         raise ComponentError(
             f"{listed(empty)} has no value at any client; leave it out with 'drop' in data/read_table."
         )
-    search = stats.QuantileSearch.over(units, counts, spec.levels)
+    search, values = stats.QuantileSearch.over(units, counts, spec.levels), totals.ranked(columns)
     for _ in range(STEPS):
+        if search.done():
+            break
         points = search.points()
-        search.narrow(totals.of(lambda frame, at=points: stats.counts_up_to(frame, columns, at)))  # type: ignore[misc]
+        search.narrow(totals.of(lambda own, at=points: stats.counts_up_to(own, columns, at), values))  # type: ignore[misc]
     quantiles = search.found()
     by_column = {
         name: {
@@ -151,11 +156,13 @@ def collect(totals: _Totals, columns: Sequence[str], spec: StatsSpec) -> dict[st
     }
     cleaning = clean_rule(columns, spec, by_column)
     totals.treat(cleaning)
+    units = treated_units(columns, units, cleaning)
     kept, after = stats.means(totals.of(lambda frame: stats.first_moment(frame, columns, units)), units)
     square = totals.of(lambda frame: stats.second_moment(frame, columns, units, after))
     variance = stats.variances(square, units, kept)
     for name, one, two in zip(columns, after, variance, strict=True):
         by_column[name] |= {"cleaned mean": one, "cleaned deviation": two**0.5}
+    require_visible(columns, spec, by_column)
     scaling = scale_rule(columns, spec, by_column, after, variance)
     return {"columns": by_column, CLEAN_RULE: cleaning, SCALE_RULE: scaling}
 

@@ -9,8 +9,15 @@ SCALES = ("standard", "robust", "range", "none")
 0 and 1."""
 FILLS = ("none", "mean", "median")
 QUARTILES = (0.25, 0.5, 0.75)
-ZOOM, STEPS = 32, 5
-"""Quantiles are found to ``ZOOM**-STEPS`` of twice the largest magnitude."""
+ZOOM, STEPS = 32, 13
+"""Quantiles are found in at most ``STEPS`` sums, each of which cuts their intervals to one in ``ZOOM``: in 13 a double
+is known to its last bit."""
+FINE = 2.0**-12
+"""The search ends where every quantile is known to this part of what lies between the outermost two."""
+LIMBS = 3
+"""Whole numbers per sum of a column's values."""
+NARROW = 1e-5
+"""Quartiles closer than this, after scaling, are lost in single precision."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +47,9 @@ class StatsSpec:
             raise ComponentError(f"clip is {self.clip:g}; it is the share cut off at either end, 0 to below 0.25.")
 
     def sums(self) -> int:
-        """Secure sums of one step: moments before cleaning, quantiles, mean and variance after it."""
+        """Secure sums of one step, at most: moments before cleaning, quantiles, mean and variance after it."""
         return 1 + STEPS + 2
 
     def length(self, columns: int) -> int:
         """Numbers in each of them; shorter ones are padded."""
-        return max(2 * columns, columns * len(self.levels) * (ZOOM - 1))
+        return max((1 + LIMBS) * columns, columns * len(self.levels) * (ZOOM - 1))

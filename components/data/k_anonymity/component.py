@@ -15,6 +15,7 @@ from secretflow.component.core import Component, Context, DistDataType, Field, I
 from veilflow.components.data.k_anonymity.anonymise import anonymise
 from veilflow.components.data.k_anonymity.spec import DIVERSITIES, METHODS, RELEASES, AnonymitySpec
 from veilflow.components.data.names import require_columns
+from veilflow.components.devices.attributes import decimal
 from veilflow.components.devices.events import receipt
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.report import ReportBuilder
@@ -79,7 +80,7 @@ class KAnonymize(Component):
             l=self.l,
             diversity=self.diversity,
             sensitive=self.sensitive or (label[0] if len(label) == 1 else ""),
-            max_suppressed=self.max_suppressed,
+            max_suppressed=decimal(self.max_suppressed),
         )
         spec.check()
         dropped = ids if self.ids == "drop" else []

@@ -14,6 +14,7 @@ import pandas as pd
 from secretflow.component.core import Component, Context, DistDataType, Field, Input, Interval, Output, VTable, register
 
 from veilflow.components.data.train_test_split.split import public_split, stratified_split
+from veilflow.components.devices.attributes import decimal
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.report import ReportBuilder
 from veilflow.components.devices.schemas import names_of_kind
@@ -56,7 +57,7 @@ class TrainTestSplit(Component):
 
     def _public(self, party: str, rows: int) -> np.ndarray:
         seed: bytes = publish(run_on(party, secrets.token_bytes, 16))
-        return public_split(seed, rows, self.test_size)
+        return public_split(seed, rows, decimal(self.test_size))
 
     def _stratified(self, source: VTable, frames: dict, rows: int) -> np.ndarray:
         labels = {party: names_of_kind(part.schema, "label") for party, part in source.parties.items()}
@@ -65,7 +66,7 @@ class TrainTestSplit(Component):
             found = ", ".join(f"{party} {len(names)}" for party, names in labels.items())
             raise ComponentError(f"stratify needs exactly one label column; there are: {found}.")
         ((party, name),) = holders.items()
-        bits: bytes = publish(run_on(party, _choose_by_class, frames[party], name, self.test_size))
+        bits: bytes = publish(run_on(party, _choose_by_class, frames[party], name, decimal(self.test_size)))
         return np.unpackbits(np.frombuffer(bits, dtype=np.uint8), count=rows).astype(bool)
 
 

@@ -68,10 +68,8 @@ def discloses(settings: SumSettings, clients: Sequence[str], coordinator: str) -
     }
     note = notes[settings.backend]
     if settings.combine == MEDIAN:
-        note += (
-            "; each entry is one client's own value (of an even number, the mean of two), it is not told whose, but a "
-        )
-        "client knows its own"
+        note += "; each entry is one client's own value (of an even number, the mean of two): a client knows which are "
+        note += "its own, and is not told whose the others are"
         what = "the entry-wise median of the clients' vectors, every round"
         return [everyone, Disclosure(centre, what, about, note, "gradient_sum")]
     if settings.minimum_clients == 2:

@@ -7,12 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from veilflow.components.data.apply import apply_rules
+from veilflow.components.data.clean.rule import apply_clean
 from veilflow.components.data.columns import common_columns, parse_categories, require_same_features
 from veilflow.components.data.federated_stats import statistics as stats
+from veilflow.components.data.federated_stats.component import collect
 from veilflow.components.data.federated_stats.rules import clean_rule, scale_rule
-from veilflow.components.data.federated_stats.spec import STEPS, StatsSpec
+from veilflow.components.data.federated_stats.spec import FINE, STEPS, StatsSpec
 from veilflow.components.data.images.select import select
 from veilflow.components.data.images.spec import ImageSpec
+from veilflow.components.data.rules import CLEAN_RULE, SCALE_RULE
 from veilflow.components.errors import ComponentError
 
 COLUMNS = ["a", "b"]
@@ -44,23 +47,86 @@ def test_means_and_variances_are_those_of_the_joined_rows(seed, scale):
     assert counts == joined.count().tolist()
     for i, name in enumerate(COLUMNS):
         top = joined[name].abs().max()
-        assert abs(mean[i] - joined[name].mean()) < 1e-8 * top
-        assert abs(variance[i] - joined[name].var(ddof=0)) < 1e-8 * top**2
+        assert abs(mean[i] - joined[name].mean()) < 1e-14 * top
+        assert abs(variance[i] - joined[name].var(ddof=0)) < 1e-14 * top**2
 
 
-@settings(deadline=None, max_examples=15)
-@given(st.integers(0, 1000))
-def test_quantiles_are_those_of_the_joined_rows_to_the_stated_resolution(seed):
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 1000), st.sampled_from([0.0, 999_999.0, -999_999_999.0, 1e30]), st.sampled_from([0.0, 1e6]))
+def test_quantiles_are_those_of_the_joined_rows_to_the_stated_part_of_their_spread(seed, sentinel, shift):
     frames, levels = clients(seed), (0.01, 0.25, 0.5, 0.9)
+    for frame in frames:
+        frame["b"] += shift
+    frames[2].loc[0, COLUMNS] = sentinel
     joined = pd.concat(frames)
     units = [max(each) for each in zip(*(stats.exponents(f, COLUMNS) for f in frames), strict=True)]
     search = stats.QuantileSearch.over(units, joined.count().tolist(), levels)
-    for _ in range(STEPS):
-        points = search.points()
-        search.narrow(total(frames, lambda f, at=points: stats.counts_up_to(f, COLUMNS, at)))
+    values, steps = [stats.ranked(frame, COLUMNS) for frame in frames], 0
+    while not search.done():
+        points, steps = search.points(), steps + 1
+        search.narrow(total(values, lambda f, at=points: stats.counts_up_to(f, COLUMNS, at)))
+    assert steps <= STEPS
     for i, name in enumerate(COLUMNS):
         wanted = np.quantile(joined[name].dropna(), levels, method="inverted_cdf")
-        assert (np.abs(search.found()[i] - wanted) <= stats.resolution(units)[i]).all()
+        assert (np.abs(search.found()[i] - wanted) <= FINE * (wanted[-1] - wanted[0])).all()
+
+
+class Together:
+    """What `collect` needs of its totals, in one process."""
+
+    def __init__(self, frames):
+        self.frames, self.sums = frames, 0
+
+    def of(self, local, held=None):
+        self.sums += 1
+        return total(held or self.frames, local)
+
+    def ranked(self, columns):
+        return [stats.ranked(frame, columns) for frame in self.frames]
+
+    def units(self, columns):
+        return [max(each) for each in zip(*(stats.exponents(f, columns) for f in self.frames), strict=True)]
+
+    def treat(self, rule):
+        self.frames = [apply_clean(frame, rule) for frame in self.frames]
+
+
+def with_sentinel(value):
+    frames = clients(3)
+    frames[2].loc[:, "b"] = frames[2]["b"] * 1e3
+    if value is not None:
+        frames[2].loc[7, "a"] = value
+    return frames
+
+
+@pytest.mark.parametrize("sentinel", [999_999.0, 999_999_999.0, -1e15])
+@pytest.mark.parametrize("method", ["standard", "robust", "range"])
+def test_one_value_far_out_leaves_the_clipped_scale_as_it_is(method, sentinel):
+    spec = StatsSpec(method, "median", 0.01)
+    rules, plain = (collect(Together(with_sentinel(each)), COLUMNS, spec) for each in (sentinel, None))
+    usual = with_sentinel(None)[2].dropna()
+    one = apply_rules(usual, [rules[CLEAN_RULE], rules[SCALE_RULE]])
+    other = apply_rules(usual, [plain[CLEAN_RULE], plain[SCALE_RULE]])
+    np.testing.assert_allclose(one.a.std() / other.a.std(), 1.0, atol=0.1)
+    assert abs(one.a.median() - other.a.median()) < 0.1
+    cleaned = pd.concat([apply_clean(frame, rules[CLEAN_RULE]) for frame in with_sentinel(sentinel)])
+    assert rules["columns"]["a"]["cleaned deviation"] == pytest.approx(cleaned.a.std(ddof=0), rel=1e-12)
+
+
+def test_values_that_a_few_far_out_would_hide_are_refused_before_a_rule_is_made():
+    with pytest.raises(ComponentError, match=r"^a: the middle half .* clip: 0\.01, use method: robust"):
+        collect(Together(with_sentinel(1e12)), COLUMNS, StatsSpec("standard"))
+    for spec in (StatsSpec("robust"), StatsSpec("standard", clip=0.01)):
+        collect(Together(with_sentinel(1e12)), COLUMNS, spec)
+    collect(Together(with_sentinel(None)), COLUMNS, StatsSpec("standard"))
+
+
+def test_a_flag_that_is_mostly_zero_keeps_its_say_under_robust():
+    flags = [pd.DataFrame({"late": np.arange(100) % 10 == 0}).astype(float)] * 2
+    totals = Together(flags)
+    found = collect(totals, ["late"], StatsSpec("robust"))
+    assert found[SCALE_RULE]["columns"]["late"]["factor"] == pytest.approx(1 / 0.3)
+    assert totals.sums <= StatsSpec("robust").sums()
 
 
 def test_the_rules_clean_and_scale_as_the_statistics_say():

@@ -174,7 +174,7 @@ def spoil(folder: Path, change: Any) -> None:
 BAD = {
     "other columns": (lambda f: f.drop(columns="acid"), "unit: none", "insurer lacks acid"),
     "text here": (lambda f: f.assign(mood="fine"), "unit: none", "mood: text at one of"),
-    "strange labels": (lambda f: f.assign(sick=range(len(f))), "unit: none", "neither 0 nor 1 in"),
+    "strange labels": (lambda f: f.assign(sick=range(len(f))), "unit: none", "label 'sick' is not 0 and 1"),
     "one row": (lambda f: f.head(1), "unit: none", "a client needs at least 2"),
     "gaps": (lambda f: f, "unit: none", "missing or infinite cells: mood 21"),
     "no budget": (
