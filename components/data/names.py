@@ -7,6 +7,23 @@ from veilflow.components.errors import ComponentError
 
 _SHOWN = 12
 
+SCORE = "score"
+"""The column that every prediction adds to its table."""
+OURS = {SCORE: "predictions put their scores there", "member": "an anonymous alignment says there which rows count"}
+"""Names that columns of ours have."""
+
+
+def require_free(names: Iterable[str], what: str) -> None:
+    """Refuse IDs and labels called like a column of ours: one would replace the other, or be taken for it.
+
+    Raises:
+        ComponentError: names them; says what to do.
+    """
+    taken = [name for name in names if name in OURS]
+    if taken:
+        why = "; ".join(f"'{name}': {OURS[name]}" for name in taken)
+        raise ComponentError(f"{what} cannot have a name that a column of ours has ({why}); rename the column.")
+
 
 def listed(names: Iterable[str]) -> str:
     """``names`` for a message, in order, at most a dozen of them."""

@@ -16,6 +16,7 @@ from veilflow.components.claims import (
     Protection,
     Send,
 )
+from veilflow.components.data.names import require_free
 from veilflow.components.errors import ComponentError
 from veilflow.components.training.user_modules import Module
 from veilflow.components.vertical.encode.settings import PCA, EncoderSettings
@@ -217,6 +218,7 @@ class EncodeClaims(Claims):
     def problems(self, node: NodeView) -> list[str]:
         try:
             EncoderSettings(str(node.params.get("method") or PCA), 1).check(bool(node.params.get("label")))
+            require_free([str(node.params.get(name) or "") for name in ("id", "label")], "an ID or the label")
         except ComponentError as problem:
             return [str(problem)]
         return []

@@ -37,6 +37,7 @@ from veilflow.components.alignment.anonymous.people import hold
 from veilflow.components.alignment.anonymous_psi.roster import Roster, Schema, choose_coordinator, make_roster
 from veilflow.components.alignment.ledger.rules import LedgerRules
 from veilflow.components.alignment.spec import DUPLICATES, parse_rules
+from veilflow.components.devices.attributes import decimal
 from veilflow.components.devices.events import progress, receipt
 from veilflow.components.devices.parties import DeviceParties
 from veilflow.components.devices.pyu import publish, run_on
@@ -181,13 +182,13 @@ class AnonymousPsi(Component):
             coordinator=coordinator,
             hide_count=self.hide_count,
             minimum=self.minimum,
-            settings={"epsilon": float(self.epsilon)},
+            settings={"epsilon": decimal(self.epsilon)},
         )
 
     def _charge(self, ctx: Context, holdings: dict[str, PYUObject]) -> list[str]:
         """Enter the run in every holder's ledger, before anything about its people is sent."""
         rules = LedgerRules(
-            self.ledger_minimum, float(self.ledger_change), self.ledger_inputs, self.ledger_runs, self.ledger_days
+            self.ledger_minimum, decimal(self.ledger_change), self.ledger_inputs, self.ledger_runs, self.ledger_days
         )
         ids = {party: run_on(party, lambda held: held.ids, holding) for party, holding in holdings.items()}
         return charge(ctx, ids, rules, self.ledger_enforce)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from veilflow.components.alignment.anonymous.interface import Column
+from veilflow.components.data.names import require_free
 from veilflow.components.errors import ComponentError
 
 
@@ -82,6 +83,7 @@ def _require_one_table(columns: Mapping[str, Sequence[Column]]) -> None:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ComponentError(f"more than one table has column(s) {_listed(repeated)}: rename or leave them out at one.")
+    require_free(names, "a column that is shared")
     labels = [column.owner for found in columns.values() for column in found if column.kind == "label"]
     if len(labels) > 1:
         raise ComponentError(

@@ -36,6 +36,7 @@ from veilflow.components.alignment.anonymous.spu_compare.protocol import Compari
 from veilflow.components.alignment.ledger.rules import LedgerRules
 from veilflow.components.alignment.spec import DUPLICATES, parse_rules
 from veilflow.components.data.names import listed, require_columns
+from veilflow.components.devices.attributes import decimal
 from veilflow.components.devices.events import progress, receipt
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.report import ReportBuilder
@@ -107,7 +108,7 @@ class Overlap(Component):
     def evaluate(self, ctx: Context) -> None:
         parts = [VTable.from_distdata(side).get_party(0) for side in (self.left, self.right)]
         ids = _id_columns(parts, (self.left_id or [], self.right_id or []))
-        epsilon = integer_noise.exact(float(self.epsilon))
+        epsilon = integer_noise.exact(decimal(self.epsilon))
         holdings, counts = self._hold(ctx, parts, ids)
         machine = SecretMachine(ctx.make_spu())
         people = {party: found["people"] for party, found in counts.items()}
@@ -141,7 +142,7 @@ class Overlap(Component):
 
     def _charge(self, ctx: Context, holdings: dict[str, PYUObject]) -> list[str]:
         rules = LedgerRules(
-            self.ledger_minimum, float(self.ledger_change), self.ledger_inputs, self.ledger_runs, self.ledger_days
+            self.ledger_minimum, decimal(self.ledger_change), self.ledger_inputs, self.ledger_runs, self.ledger_days
         )
         ids = {party: run_on(party, lambda held: held.ids, holding) for party, holding in holdings.items()}
         return charge(ctx, ids, rules, self.ledger_enforce)

@@ -121,6 +121,8 @@ class Evaluate(Component):
                 raise ComponentError(
                     f"evaluate: no {role} column '{column}' at {part.party}; its columns are {', '.join(part.columns)}."
                 )
+        if columns["score"] == columns["label"]:
+            raise ComponentError(f"evaluate: '{columns['label']}' cannot be both score and label; name another column.")
         rule: Any = self.threshold.get_selected()
         value = getattr(self.threshold, rule, None)
         threshold = ThresholdRule(rule, decimal(value)) if isinstance(value, (int, float)) else ThresholdRule(rule)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from veilflow.components.errors import ComponentError
+from veilflow.components.training.labels import check_binary_label
 
 
 class OneClassError(ComponentError):
@@ -41,43 +42,44 @@ def check_scores(score: pd.Series, label: pd.Series) -> Scores:
     """
     if len(score) == 0:
         raise ComponentError("evaluate: the table has 0 rows; there is nothing to judge.")
-    scores, labels = _numbers(score, "score"), _numbers(label, "label")
+    scores = _numbers(score)
     outside = int(np.count_nonzero((scores < 0) | (scores > 1)))
     if outside:
         raise ComponentError(
             f"evaluate: {outside} of {scores.size} values in score column '{score.name}' lie outside 0..1. "
             "Give probabilities: for logits, apply the logistic function first."
         )
-    _require_binary(labels, str(label.name))
+    labels = _labels(label)
     return Scores(scores, labels == 1)
 
 
-def _numbers(column: pd.Series, role: str) -> np.ndarray:
+def _numbers(column: pd.Series) -> np.ndarray:
     rows, missing = len(column), int(column.isna().sum())
     if missing:
         raise ComponentError(
-            f"evaluate: {missing} of {rows} values in {role} column '{column.name}' are missing (null or NaN). "
+            f"evaluate: {missing} of {rows} values in score column '{column.name}' are missing (null or NaN). "
             "Remove or fill these rows before, or look at the training step: NaN scores often mean it diverged."
         )
     if not pd.api.types.is_numeric_dtype(column.dtype):  # booleans count as numeric here
-        raise ComponentError(f"evaluate: {role} column '{column.name}' is of type {column.dtype}, but must be numeric.")
+        raise ComponentError(f"evaluate: score column '{column.name}' is of type {column.dtype}, but must be numeric.")
     values: np.ndarray = column.to_numpy(dtype=np.float64)
     infinite = int(np.count_nonzero(~np.isfinite(values)))
     if infinite:
-        raise ComponentError(f"evaluate: {infinite} of {rows} values in {role} column '{column.name}' are infinite.")
+        raise ComponentError(f"evaluate: {infinite} of {rows} values in score column '{column.name}' are infinite.")
     return values
 
 
-def _require_binary(labels: np.ndarray, name: str) -> None:
-    other = int(np.count_nonzero((labels != 0) & (labels != 1)))
-    if other:
-        raise ComponentError(
-            f"evaluate: {other} of {labels.size} values in label column '{name}' are neither 0 nor 1. "
-            "Only yes/no labels can be judged; recode the column first."
-        )
+def _labels(column: pd.Series) -> np.ndarray:
+    """The label as 0.0 and 1.0, checked as every trainer checks it; both classes."""
+    name = str(column.name)
+    try:
+        labels: np.ndarray = check_binary_label(column, name, both=False).astype(np.float64)
+    except ComponentError as problem:
+        raise ComponentError(f"evaluate: {problem}") from None
     positives = int(np.count_nonzero(labels))
     if positives in (0, labels.size):
         raise OneClassError(
             f"evaluate: label column '{name}' holds one class only ({positives} positive, {labels.size - positives} "
             "negative rows); AUC and KS need both. Evaluate on more rows or split the data with stratification."
         )
+    return labels

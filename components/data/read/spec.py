@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from veilflow.components.data.names import listed
+from veilflow.components.data.names import listed, require_free
 from veilflow.components.errors import ComponentError
 from veilflow.datasets.wanted import Wanted
 
@@ -58,6 +58,7 @@ class ReadSpec:
             raise ComponentError("give either columns (features to keep) or drop, not both.")
         if self.label and self.label in self.ids:
             raise ComponentError(f"'{self.label}' cannot be both ID and label.")
+        require_free((*self.ids, self.label), "an ID or the label")
         if self.has_threshold and not self.label:
             raise ComponentError("label_above is given without label.")
         if self.label_is and not self.label:

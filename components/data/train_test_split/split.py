@@ -6,6 +6,7 @@ not from a numpy generator, whose stream may change between the numpy versions o
 
 import hashlib
 import math
+from fractions import Fraction
 
 import numpy as np
 
@@ -18,7 +19,7 @@ def count_test_rows(rows: int, test_size: float) -> int:
     Raises:
         ComponentError: if either part would be empty.
     """
-    test = math.ceil(rows * test_size)
+    test = math.ceil(rows * Fraction(str(test_size)))  # 100 * 0.07 is a little more than 7 in binary
     if rows < 2 or not 0 < test < rows:
         raise ComponentError(
             f"{rows} row(s) cannot be split with test_size {test_size:g}: that gives {max(rows - test, 0)} train "

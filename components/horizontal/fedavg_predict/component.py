@@ -23,6 +23,7 @@ from secretflow.component.core import (
 )
 
 from veilflow.components.data.images.bundle import IMAGE_KIND
+from veilflow.components.data.names import SCORE, require_free
 from veilflow.components.devices.objects import read_object
 from veilflow.components.devices.pyu import run_on
 from veilflow.components.devices.report import ReportBuilder
@@ -36,8 +37,6 @@ from veilflow.components.horizontal.fedavg_train.component import read_source
 from veilflow.components.horizontal.fedavg_train.sources import Source, load
 from veilflow.components.training.features import require_columns
 from veilflow.components.training.parts import rules_of, section
-
-SCORE = "score"
 
 
 @register(domain="horizontal", version="1.0.0", name="fedavg_predict")
@@ -108,8 +107,7 @@ def _kept_fields(stored: Any, source: Source, facts: Facts) -> tuple[list[VTable
         ids = names_of_kind(schema, "id")
         label = [name for name in names_of_kind(schema, "label") if name == facts.columns.label]
         fields = [schema.fields[name] for name in ids]
-    if SCORE in (*ids, *label):
-        raise ComponentError(f"the table at {source.party} has a column '{SCORE}' of its own; rename it there.")
+    require_free([*ids, *label], f"an ID or the label of the table at {source.party}")
     fields.append(VTableField(SCORE, "float64", VTableFieldKind.FEATURE))
     if label and source.shape:
         fields.append(VTableField("label", "int64", VTableFieldKind.LABEL))

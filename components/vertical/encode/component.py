@@ -26,6 +26,7 @@ from secretflow.component.core import (
     register,
 )
 
+from veilflow.components.data.names import require_free
 from veilflow.components.devices.objects import read_object, write_object
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.report import ReportBuilder
@@ -71,6 +72,7 @@ class Encode(Component):
         settings.check(bool(self.label))
         root, path = getattr(ctx, "data_root", None), self.path
         names = (self.images, self.id, self.label)
+        require_free(names[1:], "an ID or the label")
         arrays = run_on(self.party, lambda: _arrays(path, root, names))
         if self.encoder_in is None:
             part = run_on(self.party, _fitter(settings), arrays)

@@ -30,6 +30,7 @@ from secretflow.component.core import (
     register,
 )
 
+from veilflow.components.data.names import SCORE, require_free
 from veilflow.components.devices.events import receipt, sizes
 from veilflow.components.devices.objects import read_object
 from veilflow.components.devices.pyu import publish, run_on
@@ -46,7 +47,6 @@ from veilflow.components.vertical.secret.opening import PADDING_IS_NOT_SCORED
 from veilflow.components.vertical.secret.rows import CHUNK, split_positions
 from veilflow.components.vertical.secret_predict.scoring import score_secret, score_shared
 
-SCORE = "score"
 ALL_ROWS, HELD_OUT = "all", "held_out"
 
 
@@ -112,8 +112,8 @@ class SecretPredict(Component):
         if self.with_label and len(labels) != 1:
             raise ComponentError("with_label needs one label column in the secret table.")
         label = labels[0] if self.with_label else None
-        if label is not None and table.columns[label].name == SCORE:
-            raise ComponentError(f"the label is called '{SCORE}', as the scores are; rename it where it is read.")
+        if label is not None:
+            require_free([table.columns[label].name], "the label of the secret table")
         features = tuple(where[column] for column in facts.features)
         sizes(ctx, openings=-(-len(positions) // min(CHUNK, len(positions))))
         found = score_secret(machine, facts, parts, features, label, positions, receiver)
@@ -156,8 +156,7 @@ def _own_fields(source: VTable, facts: Facts, receiver: str) -> tuple[list[VTabl
     schema = source.schemas[receiver]
     fields = [schema.fields[name] for name in names_of_kind(schema, "id")]
     label = facts.label[1] if facts.label[1] in names_of_kind(schema, "label") else ""
-    if SCORE in (*[field.name for field in fields], label):
-        raise ComponentError(f"the table at {receiver} has a column '{SCORE}' of its own; rename it.")
+    require_free([*(field.name for field in fields), label], f"an ID or the label of the table at {receiver}")
     return fields, label
 
 

@@ -27,6 +27,7 @@ from secretflow.component.core import (
 )
 
 from veilflow.components.data.apply import apply_rules
+from veilflow.components.data.names import SCORE, require_free
 from veilflow.components.devices.events import receipt, sizes
 from veilflow.components.devices.objects import read_object
 from veilflow.components.devices.pyu import publish, run_on, send_to
@@ -43,8 +44,6 @@ from veilflow.components.vertical.split.owner import embed, stored_params
 from veilflow.components.vertical.split.settings import SUMMED
 from veilflow.components.vertical.split_train.per_example import matrix
 from veilflow.components.vertical.split_train.summed import SCORE_ROWS, secret_logits
-
-SCORE = "score"
 
 
 @register(domain="vertical", version="1.0.0", name="split_predict")
@@ -102,9 +101,7 @@ class SplitPredict(Component):
             fields = [schema.fields[name] for name in names_of_kind(schema, "id")]
             label = facts.roster.label if facts.roster.label in names_of_kind(schema, "label") else ""
         kept = [field.name for field in fields]
-        taken = [name for name in (*kept, label) if name == SCORE]
-        if taken:
-            raise ComponentError(f"the table at {receiver} has a column '{SCORE}' of its own; rename it.")
+        require_free([*kept, label], f"an ID or the label of the table at {receiver}")
         fields.append(VTableField(SCORE, "float64", VTableFieldKind.FEATURE))
         if label:
             fields.append(source.schemas[receiver].fields[label])

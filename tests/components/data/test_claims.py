@@ -46,6 +46,8 @@ def test_reading_takes_place_at_one_party_and_says_what_it_reads():
         ({"path": "x.csv", "columns": ["a"], "drop": ["b"]}, "either columns"),
         ({"path": "x.csv", "types": ["age"]}, "not of the form column:setting"),
         ({"path": "x.csv", "label_above": 0.0}, "label_above is given without label"),
+        ({"path": "x.csv", "label": "score"}, "cannot have a name that a column of ours has ('score'"),
+        ({"path": "x.csv", "id": ["member"]}, "cannot have a name that a column of ours has ('member'"),
     ],
 )
 def test_a_read_that_cannot_work_is_known_before(params: dict[str, Any], message: str):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from veilflow.components.data.names import listed, parse_pairs, require_columns
+from veilflow.components.data.names import OURS, listed, parse_pairs, require_columns, require_free
 from veilflow.components.errors import ComponentError
 
 
@@ -31,3 +31,10 @@ def test_long_lists_are_cut():
 def test_all_absent_columns_are_named_at_once():
     with pytest.raises(ComponentError, match=r"has no column 'agee' \(did you mean 'age'\?\), 'q'; it has: age, sex"):
         require_columns(["agee", "q", "sex"], ["age", "sex"], "the table")
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_an_id_or_label_called_like_a_column_of_ours_is_refused(name: str):
+    with pytest.raises(ComponentError, match=f"an ID or the label cannot have a name that .*'{name}'.*rename"):
+        require_free(["person", name], "an ID or the label")
+    require_free(["person", f"{name}_1", ""], "an ID or the label")

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ SEED = b"sixteen bytes..."
 def test_the_split_depends_on_seed_and_rows_alone(seed: bytes, rows: int, test_size: float):
     mask = public_split(seed, rows, test_size)
     assert mask.shape == (rows,)
-    assert mask.sum() == math.ceil(rows * test_size)
+    assert mask.sum() == math.ceil(rows * Fraction(str(test_size)))
     assert (public_split(bytes(seed), rows, test_size) == mask).all()
 
 
@@ -26,6 +27,11 @@ def test_the_split_of_a_known_seed_never_changes():
     """Two releases that split differently would pair one party's train rows with the other's test rows."""
     digest = hashlib.sha256(np.packbits(public_split(SEED, 1000, 0.2)).tobytes()).hexdigest()
     assert digest == "2027f3bb1ad27c79fcc4237b193db440ad9efaf719d49b2bedbad36bafe38e52"
+
+
+@pytest.mark.parametrize(("rows", "test_size", "wanted"), [(100, 0.2, 20), (100, 0.07, 7), (50, 0.14, 7), (3, 0.5, 2)])
+def test_a_share_is_the_decimal_that_was_written(rows: int, test_size: float, wanted: int):
+    assert count_test_rows(rows, test_size) == wanted
 
 
 def test_another_seed_gives_another_split():
