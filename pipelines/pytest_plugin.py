@@ -42,7 +42,7 @@ class Cluster:
         if isinstance(pipeline, str):
             file = out / "pipeline.yaml"
             out.mkdir(parents=True, exist_ok=True)
-            file.write_text(inspect.cleandoc(pipeline) + "\n")
+            file.write_text(inspect.cleandoc(pipeline) + "\n", encoding="utf-8")
         else:
             file = pipeline
         return self._simulation.run(file, out, overrides, use_cache, observer)
@@ -67,7 +67,7 @@ class Cluster:
         del run
         node, name = output.split(".")
         stored = sorted((out / party / "artifacts").glob(f"*/{name}"), key=lambda path: path.stat().st_mtime_ns)
-        found = [path for path in stored if (path.parent / ".node").read_text() == node]
+        found = [path for path in stored if (path.parent / ".node").read_text(encoding="utf-8") == node]
         if not found:
             raise FileNotFoundError(f"{party} holds no part of {output}; it holds {len(stored)} other(s) named {name}.")
         return orc.ORCFile(str(found[-1])).read().to_pandas()

@@ -67,4 +67,4 @@ def bench(
     console().print(table)
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(to_json(name, results))
+        json_file.write_text(to_json(name, results), encoding="utf-8")

@@ -89,7 +89,12 @@ def imports() -> Finding:
     code = "from veilflow.pipelines.party.registry import definitions; print(len(definitions()))"
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=_IMPORT_SECONDS, check=False
+            [sys.executable, "-c", code],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_IMPORT_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         detail = f"importing SecretFlow takes longer than {_IMPORT_SECONDS} s"

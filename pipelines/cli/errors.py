@@ -1,7 +1,7 @@
 """How a command ends: exit codes, and what is printed for each kind of end.
 
 0 ok, 1 a bug of ours, 2 wrong usage (click's own) or a file, a folder or a disk that cannot be used, 3 an invalid
-pipeline, 4 a party failed, 5 refused by a policy.
+pipeline, 4 a party failed, 5 refused by a policy, 130 interrupted.
 """
 
 import os
@@ -14,6 +14,9 @@ import click
 
 from veilflow.components.machine import refusal
 from veilflow.pipelines.cli.say import say
+
+INTERRUPTED = 130
+"""As shells count a process that the user interrupted."""
 
 
 class Unusable(click.ClickException):

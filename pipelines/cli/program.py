@@ -1,13 +1,14 @@
 """The group of all verbs."""
 
+import sys
 from importlib import import_module
 from typing import Any
 
 import click
 
 import veilflow
-from veilflow.pipelines.cli.errors import debugging, end
-from veilflow.pipelines.cli.say import errors_said
+from veilflow.pipelines.cli.errors import INTERRUPTED, debugging, end
+from veilflow.pipelines.cli.say import errors_said, say
 
 VERBS = {
     "run": ("run:run", "Run a pipeline, in simulation or as one party."),
@@ -65,6 +66,9 @@ class Program(click.Group):
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
+        except KeyboardInterrupt:
+            say("\nInterrupted; nothing of it goes on. A run takes up from its last finished step.", err=True)
+            sys.exit(INTERRUPTED)
         except Exception as error:
             end(error, debugging(ctx))
 

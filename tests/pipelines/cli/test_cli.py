@@ -128,7 +128,7 @@ def test_version(run):
     assert run("--version").stdout == "veilflow 0.1.0\n"
 
 
-def _raising(error: Exception) -> click.Command:
+def _raising(error: BaseException) -> click.Command:
     def fail() -> None:
         raise error
 
@@ -171,3 +171,10 @@ def test_debug_shows_the_traceback(run, monkeypatch, how):
 def test_a_reader_that_goes_away_is_no_bug(run, monkeypatch):
     monkeypatch.setattr("veilflow.pipelines.cli.check.check", _raising(BrokenPipeError("x")))
     assert "bug" not in run("check").stderr
+
+
+def test_an_interrupted_command_is_no_bug(run, monkeypatch):
+    monkeypatch.setattr("veilflow.pipelines.cli.check.check", _raising(KeyboardInterrupt()))
+    result = run("check")
+    assert result.exit_code == 130
+    assert result.stderr.splitlines()[-1].startswith("Interrupted; ")

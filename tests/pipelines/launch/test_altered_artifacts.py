@@ -78,3 +78,13 @@ def test_a_damaged_record_is_named_and_removing_it_helps(veilflow_cluster, tmp_p
     record.unlink()
     run = veilflow_cluster.run(CLEAN, tmp_path)
     assert [node.status for node in run.nodes] == ["cached", "ran"]
+
+
+@pytest.mark.parametrize("folder", ["artifacts", "index"])
+def test_a_file_in_the_place_of_the_stores_folder_is_no_bug(veilflow_cluster, tmp_path, folder):
+    (tmp_path / "hospital").mkdir()
+    (tmp_path / "hospital" / folder).write_text("")
+    run = veilflow_cluster.run(CLEAN, tmp_path)
+    assert run.error.party == "hospital"
+    assert "remove it, or use another folder" in run.error.message
+    assert "internal error" not in run.error.message

@@ -116,3 +116,13 @@ def test_metrics_come_from_the_tabs_of_that_name_only() -> None:
         "e.auc": 0.9,
         "e.f1": 0.5,
     }
+
+
+def test_no_character_that_a_terminal_obeys_is_in_the_file_and_all_come_back(tmp_path: Path) -> None:
+    hostile = "\x1b[2J\x9b31m\u202e\u2066\x7f\u2028é✓"
+    entry = run(name=hostile)
+    write_run(entry, tmp_path / "run.json")
+    text = (tmp_path / "run.json").read_text()
+    assert not set(text) & set("\x1b\x9b\u202e\u2066\x7f\u2028")
+    assert "é✓" in text
+    assert read_run(tmp_path / "run.json") == entry
