@@ -93,9 +93,16 @@ class Artifact:
     """Who holds a part of it; empty for a report, which everybody has."""
     label_party: str | None = None
     """For tables and models: who holds the label, where that is known."""
+    about: tuple[str, ...] = ()
+    """For secret tables and what is made from them: whose people are in it; empty: those of ``parties``."""
     hidden: tuple[str, ...] = ()
     """For secret tables and what is made from them, what nobody but a coordinator knows: `PEOPLE` (who they are),
     `COUNT` (how many they are), `PADDING` (of any row, whether it is padding)."""
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Whose data it is."""
+        return self.about or self.parties
 
 
 @dataclass(frozen=True)

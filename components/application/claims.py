@@ -44,7 +44,7 @@ class EvaluateClaims(Claims):
         scores = node.one("scores")
         if scores is not None and PEOPLE in scores.hidden:
             what = "whether a person is in the table, to whoever gave that person a label or values that stand out"
-            lines.append(Disclosure(to, what, node.parties, "the figures are exact", "membership"))
+            lines.append(Disclosure(to, what, scores.owners, "the figures are exact", "membership"))
         if node.params.get("groups"):
             what = f"the values of column '{node.params['groups']}', and rows, positives and figures for each"
             note = f"values with fewer than {MIN_GROUP_ROWS} rows are pooled or left out"

@@ -23,24 +23,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from veilflow.components.errors import ComponentError
-
 _BITS = 192
 _DIGITS = 100
 _TAIL = Decimal(2) ** -130
-SMALLEST_EPSILON = 0.001
-"""Below it the noise of a count would be thousands of people."""
-
-
-def as_fraction(epsilon: float) -> Fraction:
-    """A parameter as the fraction that people mean by it.
-
-    Raises:
-        ComponentError: it is no number, or below `SMALLEST_EPSILON`.
-    """
-    if not (math.isfinite(epsilon) and epsilon >= SMALLEST_EPSILON):
-        raise ComponentError(f"epsilon is {epsilon:g} for one opening; it must be at least {SMALLEST_EPSILON:g}.")
-    return Fraction(epsilon).limit_denominator(1_000_000)
 
 
 def noise_part(epsilon: Fraction, parties: int, shape: tuple[int, ...]) -> np.ndarray:

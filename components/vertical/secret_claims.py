@@ -47,7 +47,9 @@ class ShareTableClaims(Claims):
         # Who is in it is known from the alignment before; how many of them count is the mask's owner's to know.
         hidden = (COUNT,) if node.params.get("mask") or node.params.get("weight") else ()
         return {
-            "table": Artifact("secret_table", node.parties, data.label_party if data else None, hidden),
+            "table": Artifact(
+                "secret_table", node.parties, data.label_party if data else None, data.parties if data else (), hidden
+            ),
             "report": Artifact("report"),
         }
 
@@ -75,12 +77,12 @@ class SecretTrainClaims(Claims):
     def outputs(self, node: NodeView) -> dict[str, Artifact]:
         table = node.one("table")
         label = table.label_party if table else None
-        hidden = table.hidden if table else ()
-        return {"model": Artifact("model", node.parties, label, hidden), "report": Artifact("report")}
+        about, hidden = (table.owners, table.hidden) if table else ((), ())
+        return {"model": Artifact("model", node.parties, label, about, hidden), "report": Artifact("report")}
 
     def discloses(self, node: NodeView) -> list[Disclosure]:
         table = node.one("table")
-        about = table.parties if table else ()
+        about = table.owners if table else ()
         hidden, budget = table.hidden if table else (), _settings(node).figures
         watching = strings(node.params.get("metrics_to")) or (ALL,)
         opened = strings(node.params.get("open_to"))
@@ -159,11 +161,13 @@ class SecretPredictClaims(Claims):
         data = node.one("data")
         labelled = bool(node.params.get("with_label")) or (data is not None and data.label_party == receiver)
         hidden = (PEOPLE,) if data is not None and PEOPLE in data.hidden else ()
-        return {"scores": Artifact("table", at, receiver if labelled else None, hidden), "report": Artifact("report")}
+        about = data.owners if data is not None and hidden else ()
+        scores = Artifact("table", at, receiver if labelled else None, about, hidden)
+        return {"scores": scores, "report": Artifact("report")}
 
     def discloses(self, node: NodeView) -> list[Disclosure]:
         data, model, receiver = node.one("data"), node.one("model"), _receiver(node)
-        about = tuple(party for party in (data.parties if data else ()) if party != receiver)
+        about = tuple(party for party in (data.owners if data else ()) if party != receiver)
         to = (receiver,) if receiver else (ALL,)
         note = "a score depends on every holder's features; of a secret table nobody knows whose row it is"
         lines = [Disclosure(to, "the model's score of every row", about, note, kind="score")]
@@ -177,8 +181,8 @@ class SecretPredictClaims(Claims):
         if model is not None and COUNT in model.hidden:
             what = "what a model's exact scores tell of how many people it was trained on"
             note = "enough scores of known rows give its parameters; no bound is claimed"
-            lines.append(Disclosure(to, what, model.parties, note, "overlap_count"))
-        lines.append(Disclosure((ALL,), "how many rows are scored", data.parties if data else (), kind="row_count"))
+            lines.append(Disclosure(to, what, model.owners, note, "overlap_count"))
+        lines.append(Disclosure((ALL,), "how many rows are scored", data.owners if data else (), kind="row_count"))
         return lines
 
     def problems(self, node: NodeView) -> list[str]:

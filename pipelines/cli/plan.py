@@ -29,6 +29,7 @@ def plan(file: Path, overrides: tuple[str, ...], policy_paths: tuple[Path, ...],
     from veilflow.pipelines.policy import judge_all, load_policies, refusal
     from veilflow.pipelines.policy.words import mark, rulings
     from veilflow.pipelines.spec import load
+    from veilflow.pipelines.spec.account import account
 
     found = make_plan(load(file, overrides))
     verdicts = judge_all(load_policies(policy_paths), found)
@@ -40,6 +41,8 @@ def plan(file: Path, overrides: tuple[str, ...], policy_paths: tuple[Path, ...],
     show(Text("Steps", style="bold underline"), render_steps(found), "")
     marks = partial(mark, verdicts) if verdicts else None
     show(Text("What each party learns", style="bold underline"), PUBLIC, render_disclosures(found, marks))
+    if totals := account((step.name, step.discloses) for step in found.steps):
+        show("", Text("What all steps together tell with noise", style="bold underline"), *map(str, totals))
     if wire:
         show("", Text("What may leave each party", style="bold underline"), NOTE, render_sends(found))
     if verdicts:

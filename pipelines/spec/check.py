@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from veilflow.pipelines.catalog import Catalog, Definition, UnknownVersion
+from veilflow.pipelines.spec.account import overdrawn
 from veilflow.pipelines.spec.document import Document
 from veilflow.pipelines.spec.edges import check_needs, cycles, ordered, sources_of, wires_of
 from veilflow.pipelines.spec.flow import Flow, follow
@@ -129,3 +130,5 @@ def _ask_claims(
         for message in flow.claims.problems(flow.view):
             document.problem(("nodes", name), message.rstrip("."))
         flows[name] = flow
+    for name, message in overdrawn(flows):
+        document.problem(("nodes", name), message)

@@ -44,7 +44,9 @@ class AnonymousPsiClaims(Claims):
     def outputs(self, node: NodeView) -> dict[str, Artifact]:
         labels = [artifact.label_party for artifact in node.inputs.get("tables", ()) if artifact.label_party]
         return {
-            "table": Artifact("secret_table", node.parties, labels[0] if labels else None, _what_is_hidden(node)),
+            "table": Artifact(
+                "secret_table", node.parties, labels[0] if labels else None, _holders(node), _what_is_hidden(node)
+            ),
             "report": Artifact("report"),
         }
 

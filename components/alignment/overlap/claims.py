@@ -22,7 +22,7 @@ class OverlapClaims(Claims):
         what = f"whether at least {least} people are common" if least else "how many people are common"
         private = f"{epsilon}-differentially private for one person's presence, in each run"
         return [
-            Disclosure((ALL,), f"{what}, with noise", holders, private, "overlap_count"),
+            Disclosure((ALL,), f"{what}, with noise", holders, private, "overlap_count", float(epsilon or 0)),
             Disclosure(
                 (ALL,), "row count, rows without an ID, duplicate rows, number of people", holders, kind="row_count"
             ),

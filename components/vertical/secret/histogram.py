@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from veilflow.components.privacy.shared_noise import as_fraction, deviation, margin
+from veilflow.components.privacy.shared_noise import deviation, margin
 from veilflow.components.vertical.secret.network import Network
-from veilflow.components.vertical.secret.opening import MINIMUM_CLASS
+from veilflow.components.vertical.secret.opening import MINIMUM_CLASS, as_fraction
 from veilflow.components.vertical.secret.programs import Program
 from veilflow.components.vertical.secret.settings import DEALT_RANGE
 

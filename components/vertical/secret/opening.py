@@ -13,11 +13,11 @@ Budget   A person stands in one cell of each count, and is either trained on or 
 Limits   The model is not noised: how a row moved the model, and with it the others' scores, is not counted.
 """
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
 from veilflow.components.errors import ComponentError
-from veilflow.components.privacy.shared_noise import as_fraction
 
 MINIMUM_ROWS = 32
 """A figure over fewer people is not opened: it would say too much about each."""
@@ -44,8 +44,22 @@ PADDING_IS_NOT_SCORED = (
     "no) in the alignment, with protocol coordinator; or judge the model by test_fraction in vertical/secret_train."
 )
 
+SMALLEST_EPSILON = 0.001
+"""Below it the noise of a count would be thousands of people."""
+
 _FOR_CLASSES = Fraction(1, 5)
 _LEAST_PER_EVALUATION = 0.02
+
+
+def as_fraction(epsilon: float) -> Fraction:
+    """A parameter as the fraction that people mean by it.
+
+    Raises:
+        ComponentError: it is no number, or below `SMALLEST_EPSILON`.
+    """
+    if not (math.isfinite(epsilon) and epsilon >= SMALLEST_EPSILON):
+        raise ComponentError(f"epsilon is {epsilon:g} for one opening; it must be at least {SMALLEST_EPSILON:g}.")
+    return Fraction(epsilon).limit_denominator(1_000_000)
 
 
 @dataclass(frozen=True)

@@ -244,11 +244,12 @@ def _require_plausible(verdict: str, epoch: int) -> None:
 
 
 def _too_few(part: str, rows: int | None) -> str:
-    where = f"of the rows {_IN_WORDS[part]}"
-    what = f"{rows} are people for certain, fewer than" if rows is not None else "fewer are people in common than about"
-    noise = "" if rows is not None else ", compared inside the SPU; perhaps nobody is in common"
+    if rows is None:
+        found = f"compared inside the SPU, fewer than about {MINIMUM_ROWS} people are in common, perhaps nobody"
+    else:
+        found = f"{rows} people are in common for certain, fewer than {MINIMUM_ROWS}"
     return (
-        f"{where}, {what} {MINIMUM_ROWS}{noise}: no figure over them is opened, and nothing is trained. Compare how "
+        f"of the rows {_IN_WORDS[part]}, {found}: no figure over them is opened, and nothing is trained. Compare how "
         "IDs are written at the holders (normalise), bring more people, or set test_fraction so that both parts are "
         "large."
     )

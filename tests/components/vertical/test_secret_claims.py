@@ -9,9 +9,10 @@ from veilflow.pipelines.spec import loads
 from veilflow.pipelines.spec.problem import PipelineFileError
 
 PARTIES = ("hospital", "insurer", "coordinator")
+HOLDERS = ("hospital", "insurer")
 TABLE = Artifact("secret_table", PARTIES, "hospital")
-ROUNDED = Artifact("secret_table", PARTIES, "hospital", (PEOPLE, COUNT))
-COMPARED = Artifact("secret_table", PARTIES, "hospital", (PEOPLE, COUNT, PADDING))
+ROUNDED = Artifact("secret_table", PARTIES, "hospital", HOLDERS, (PEOPLE, COUNT))
+COMPARED = Artifact("secret_table", PARTIES, "hospital", HOLDERS, (PEOPLE, COUNT, PADDING))
 TRAIN, PREDICT = claims_for("vertical/secret_train:1.0.0"), claims_for("vertical/secret_predict")
 
 
@@ -21,7 +22,7 @@ def train(table: Artifact = TABLE, **params: Any) -> NodeView:
 
 
 def predict(table: Artifact = TABLE, **params: Any) -> NodeView:
-    model = Artifact("model", PARTIES, "hospital", table.hidden)
+    model = Artifact("model", PARTIES, "hospital", table.about, table.hidden)
     return NodeView("score", PARTIES, params, {"model": [model], "data": [table]})
 
 
@@ -82,7 +83,7 @@ def test_over_rows_that_are_people_for_certain_figures_tell_nothing_of_the_count
 
 def test_what_would_tell_the_count_or_padding_is_refused_before_anything_runs() -> None:
     assert any("open_to would tell more" in problem for problem in TRAIN.problems(train(ROUNDED, open_to=["insurer"])))
-    assert TRAIN.problems(train(Artifact("secret_table", PARTIES, None, (PEOPLE,)), open_to=["insurer"])) == []
+    assert TRAIN.problems(train(Artifact("secret_table", PARTIES, None, HOLDERS, (PEOPLE,)), open_to=["insurer"])) == []
     assert any("all but tell how many" in problem for problem in TRAIN.problems(train(ROUNDED, epsilon=5.0)))
     assert any(
         "noise is all that is left" in each for each in TRAIN.problems(train(ROUNDED, epochs=200, evaluate_every=1))

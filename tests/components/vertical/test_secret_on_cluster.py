@@ -25,7 +25,7 @@ nodes:
   train:
     uses: vertical/secret_train
     needs: {{table: share.table}}
-    with: {{epochs: 12, batch_size: 64, learning_rate: 0.5, test_fraction: 0.25, epsilon: 4, open_to: [insurer]}}
+    with: {{epochs: 12, batch_size: 64, learning_rate: 0.5, test_fraction: 0.25, epsilon: 3, open_to: [insurer]}}
   held:
     uses: vertical/secret_predict
     needs: {{model: train.model, data: share.table}}
@@ -41,7 +41,7 @@ nodes:
       learning_rate: 0.05
       epochs: 4
       batch_size: 64
-      epsilon: 4
+      epsilon: 1
       metrics_to: hospital
 """
 
@@ -139,7 +139,7 @@ def test_receipts_and_disclosures_say_what_was_opened(trained: Any) -> None:
     assert receipts["weights_masked"] == {"mean": 1.0}
     assert receipts["stays_shares"] == {"opened_to": ["insurer"], "metrics_to": "everybody"}
     assert receipts["minimum_rows"] == {"people": 32, "per_class": 8}
-    assert receipts["figure_noise"] == {"epsilon": 4.0, "evaluations": 1}
+    assert receipts["figure_noise"] == {"epsilon": 3.0, "evaluations": 1}
     assert "clip" not in receipts
     assert "clip" in {each.protection for each in by_node["net"].receipts}
 
@@ -200,7 +200,7 @@ def train_by_hand(ctx: Any, case: str) -> str:
         ("exact", "trained"),
         ("few", "test_fraction 0.1 holds out 20 row(s); a figure over less than 32 is not opened"),
         ("noised far", "of the rows have logits beyond 56 after epoch"),
-        ("nobody", "fewer are people in common than about 32, compared inside the SPU; perhaps nobody is in common"),
+        ("nobody", "compared inside the SPU, fewer than about 32 people are in common, perhaps nobody: no figure"),
         ("one class", "fewer than 8 people are of one class of the label"),
         ("stranger", "nobody takes no part"),
     ],

@@ -20,6 +20,7 @@ from veilflow.components.vertical.secret.opening import (
     MINIMUM_CLASS,
     MINIMUM_ROWS,
     FigureBudget,
+    as_fraction,
     evaluations_of,
 )
 from veilflow.components.vertical.split.model import Dense
@@ -185,3 +186,10 @@ def test_one_label_set_to_1_cannot_be_read_off_the_accuracy() -> None:
     # And with a single person of a class the minimum per class stops the run nearly always, before any figure.
     passed = [int(1 + noise(budget.classes, (1,))[0] >= MINIMUM_CLASS) for _ in range(400)]
     assert np.mean(passed) < 0.25
+
+
+def test_an_epsilon_that_is_no_promise_is_refused() -> None:
+    with pytest.raises(ComponentError, match="must be at least"):
+        as_fraction(0.0)
+    with pytest.raises(ComponentError, match="must be at least"):
+        as_fraction(float("nan"))
