@@ -3,6 +3,7 @@
 Tabs with these names are drawn in `report.html`: ``metrics`` (values; they become the run's metrics), ``history``
 (table, first column is the x axis), ``roc`` (table: false_positive_rate, true_positive_rate), ``calibration`` (table:
 mean_score, positive_rate, rows), ``confusion`` (values: true_positive, false_positive, true_negative, false_negative).
+``hint`` (one text) is shown on the terminal, too.
 Every other tab is shown as a table.
 """
 
@@ -38,6 +39,10 @@ class ReportBuilder:
             data = {key: _one_type(column) for key, column in columns.items()}
             self._reporter.add_tab(Reporter.build_table(data, name, desc), name=name, desc=desc)
         return self
+
+    def hint(self, text: str) -> "ReportBuilder":
+        """A word to whoever runs this, shown when the step ends; nothing where ``text`` is empty."""
+        return self.values("hint", {"hint": text}) if text else self
 
     def write(self, output: Output) -> None:
         output.data = self._reporter.to_distdata()

@@ -48,6 +48,12 @@ def feature_matrix(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
     """
     values = frame[list(columns)].to_numpy(dtype=np.float64, na_value=np.nan)
     bad = {name: int(count) for name, count in zip(columns, (~np.isfinite(values)).sum(axis=0), strict=True) if count}
+    empty = [name for name, count in bad.items() if count == len(frame)]
+    if empty and frame[empty].isna().all(axis=None):
+        raise ComponentError(
+            f"{_listed(empty)} hold(s) no value in any of {len(frame)} rows; leave it out with 'drop' in "
+            "data/read_table."
+        )
     if bad:
         counts = [f"{name} {count}" for name, count in bad.items()]
         raise ComponentError(

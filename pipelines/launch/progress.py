@@ -1,6 +1,7 @@
 """What a person sees while a run goes on: one line per step, and a bar for the one that works."""
 
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -53,7 +54,7 @@ class RunDisplay:
         elif event.kind == "restarting":
             self._restart(body["message"], body["left"])
         elif event.kind == "node_done":
-            self._finish(body["node"], body["status"], body["seconds"], body.get("metrics", {}))
+            self._finish(body["node"], body["status"], body["seconds"], body.get("metrics", {}), _hints(body))
 
     def _begin(self, node: str) -> None:
         if self._start in self._live.task_ids:
@@ -73,7 +74,7 @@ class RunDisplay:
         self._done.clear()
         self._console.print(Text.assemble((" ! ", "yellow"), f"{message}; starting again ({left} more time(s))"))
 
-    def _finish(self, node: str, status: str, seconds: float, metrics: dict[str, float]) -> None:
+    def _finish(self, node: str, status: str, seconds: float, metrics: dict[str, float], hints: list[str]) -> None:
         self._done[node] = self._done.get(node, 0) + 1
         self._slowest[node] = max(seconds, self._slowest.get(node, 0.0))
         if self._done[node] < self._parties:
@@ -88,6 +89,14 @@ class RunDisplay:
             " ", mark, f" {node.ljust(self._width)}  ", (f"{how:>8}", "dim"), f"  {numbers}" if numbers else ""
         )
         self._console.print(line)
+        for hint in hints:
+            self._console.print(Text.assemble((" ! ", "yellow"), hint))
+
+
+def _hints(body: dict[str, Any]) -> list[str]:
+    """What the step's report says to whoever runs it."""
+    tabs = [tab for tab in body.get("report", ()) if tab["kind"] == "values" and tab["name"] == "hint"]
+    return [str(value) for tab in tabs for value in tab["values"].values()]
 
 
 def _short(value: float | int | str) -> str:

@@ -36,6 +36,7 @@ from veilflow.components.alignment.anonymous.interface import (
 from veilflow.components.alignment.anonymous.people import hold
 from veilflow.components.alignment.anonymous_psi.roster import Roster, Schema, choose_coordinator, make_roster
 from veilflow.components.alignment.ledger.rules import LedgerRules
+from veilflow.components.alignment.match_share import hint
 from veilflow.components.alignment.spec import DUPLICATES, parse_rules
 from veilflow.components.devices.attributes import decimal
 from veilflow.components.devices.events import progress, receipt
@@ -199,6 +200,8 @@ class AnonymousPsi(Component):
         if shared.matched is not None:
             summary["common_people"] = shared.matched
         report.values("alignment", summary)
+        if shared.matched is not None:  # public where hide_count is no; a hidden count stays hidden
+            report.hint(hint(shared.matched, [found["people"] for found in counts.values()]))
         columns: dict[str, list[str | int]] = {"party": list(counts)}
         columns |= {name: [found[name] for found in counts.values()] for name in _COUNTS}
         report.table("parties", columns, "missing: rows without a complete ID; duplicates: rows dropped.")

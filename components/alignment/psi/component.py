@@ -35,6 +35,7 @@ from secretflow.component.core import (
 from secretflow.device import PYUObject
 
 from veilflow.components.alignment.anonymous.people import People, find_people
+from veilflow.components.alignment.match_share import hint
 from veilflow.components.alignment.order import common_order, new_exchange, pseudonyms, session_key
 from veilflow.components.alignment.spec import BOTH, DUPLICATES, PROTOCOLS, parse_rules
 from veilflow.components.data.names import listed, require_columns
@@ -273,6 +274,7 @@ def _write_report(
     report = ReportBuilder("psi", "Who takes part, and how many people are common.")
     summary: dict[str, Any] = {"common_people": common, "protocol": protocol, "receivers": ", ".join(receivers)}
     report.values("alignment", summary)
+    report.hint(hint(common, [found["people"] for found in counts.values()]))
     names = ("rows", "missing", "duplicates", "people")
     columns: dict[str, list[Any]] = {"party": list(counts)}
     columns |= {name: [found[name] for found in counts.values()] for name in names}

@@ -26,6 +26,12 @@ def test_cells_that_are_no_numbers_are_counted_by_column(bad: float) -> None:
         feature_matrix(frame, ["a", "b"])
 
 
+def test_a_column_without_any_value_is_named_as_such() -> None:
+    frame = pd.DataFrame({"a": [1.0, 2.0], "empty": [np.nan, np.nan]})
+    with pytest.raises(ComponentError, match=r"empty hold\(s\) no value in any of 2 rows; leave it out with 'drop'"):
+        feature_matrix(frame, ["a", "empty"])
+
+
 def test_missing_integers_are_counted_too() -> None:
     frame = pd.DataFrame({"a": pd.array([1, None, 3], dtype="Int64")})
     with pytest.raises(ComponentError, match="a 1 of 3 rows"):

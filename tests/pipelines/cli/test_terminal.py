@@ -115,9 +115,10 @@ def test_what_parties_say_of_their_steps_is_shown_and_neither_obeyed_nor_taken_f
     with RunDisplay(screen, 1, ["step"]) as display:
         display.on_event(Event("a", "node_started", {"node": "step"}))
         display.on_event(Event("a", "restarting", {"message": said, "left": 0}))
-        body = {"node": "step", "status": "ran", "seconds": 1.0, "metrics": {said: said}}
+        hint = [{"kind": "values", "name": "hint", "values": {"hint": said}}]
+        body = {"node": "step", "status": "ran", "seconds": 1.0, "metrics": {said: said}, "report": hint}
         display.on_event(Event("a", "node_done", body))
-    assert sink.getvalue().count("[/red] \\x1b") == 3
+    assert sink.getvalue().count("[/red] \\x1b") == 4
     assert not _obeyed(sink.getvalue())
 
 

@@ -249,6 +249,8 @@ def test_no_common_people_is_an_error_with_counts_unless_an_empty_table_is_allow
     result = veilflow_cluster.call(align, left, right, {"allow_empty": True})
     assert {found["rows"] for found in result.values()} == {0}
     assert result["hospital"]["part"] == {"id": [], "age": []}
+    for found in result.values():
+        assert found["tabs"]["hint"]["values"]["hint"].startswith("only 0 of the 5 people of the smallest table")
 
 
 def test_a_table_without_people_is_matched_with_nobody(veilflow_cluster):
