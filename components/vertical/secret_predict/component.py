@@ -43,7 +43,7 @@ from veilflow.components.errors import ComponentError
 from veilflow.components.training.features import feature_matrix, require_columns, require_numeric
 from veilflow.components.training.parts import section
 from veilflow.components.vertical.secret.bundle import MODEL_KIND, Facts
-from veilflow.components.vertical.secret.opening import PADDING_IS_NOT_SCORED
+from veilflow.components.vertical.secret.opening import MINIMUM_ROWS, PADDING_IS_NOT_SCORED
 from veilflow.components.vertical.secret.rows import CHUNK, split_positions
 from veilflow.components.vertical.secret_predict.scoring import score_secret, score_shared
 
@@ -106,6 +106,11 @@ class SecretPredict(Component):
             positions = positions[positions < table.certain]
             if not table.certain:
                 raise ComponentError(PADDING_IS_NOT_SCORED)
+            if 0 < len(positions) < MINIMUM_ROWS:  # whoever judges them would open figures over so few
+                raise ComponentError(
+                    f"{len(positions)} of the rows to score are people for certain; fewer than {MINIMUM_ROWS} of an "
+                    "anonymous table are not opened. Score all rows, or raise test_fraction in training."
+                )
         if not len(positions):
             raise ComponentError("there are no rows to score; was test_fraction 0 in training?")
         labels = table.positions(LABEL)

@@ -77,6 +77,7 @@ def stored(out: Path, party: str, node: str, name: str) -> Path:
     return found[-1]
 
 
+PARTIES = ("hospital", "insurer", "coordinator")
 FEATURES = ["age", "pulse", "visits", "cost"]
 
 
@@ -170,7 +171,7 @@ def train_by_hand(ctx: Any, case: str) -> str:
     kinds += ["mask"] if case == "nobody" else []
     columns = [SecretColumn(f"c{i}", "hospital", kind) for i, kind in enumerate(kinds)]
     write_secret_table(
-        ctx, table, parts, columns, 200, spu, anonymous=case in ("noised far", "nobody"), certain=certain
+        ctx, table, parts, columns, 200, spu, anonymous=case in ("noised", "noised far", "nobody"), certain=certain
     )
     step = SecretTrain()
     step.layers, step.activation, step.module, step.arguments = [], "relu", "", "{}"
@@ -207,6 +208,43 @@ def train_by_hand(ctx: Any, case: str) -> str:
 )
 def test_it_stops_with_the_reason(veilflow_cluster: Any, case: str, message: str) -> None:
     assert message in veilflow_cluster.call(train_by_hand, case)["hospital"]
+
+
+def opened_by_hand(ctx: Any, case: str) -> dict[str, Any]:
+    """`train_by_hand`, with everything that is opened on the way, and what figures are worked out from."""
+    from unittest import mock
+
+    from veilflow.components.devices.secret import SecretMachine
+    from veilflow.components.vertical.secret import histogram
+
+    opened, counted = [], []
+    plain_run, plain_figures = SecretMachine.run, histogram.Counted.figures
+
+    def run(self: Any, program: Any, **given: Any) -> Any:
+        if given.get("opens"):
+            opened.append(program.name)
+        return plain_run(self, program, **given)
+
+    def figures(self: Any) -> Any:
+        counted.append((self.classes.tolist(), self.cells.sum(axis=1).tolist()))
+        return plain_figures(self)
+
+    with mock.patch.object(SecretMachine, "run", run), mock.patch.object(histogram.Counted, "figures", figures):
+        assert train_by_hand(ctx, case) == "trained"
+    return {"opened": opened, "counted": counted}
+
+
+def test_of_people_who_are_secret_nothing_but_verdicts_and_counts_with_noise_is_opened(veilflow_cluster: Any) -> None:
+    found = veilflow_cluster.call(opened_by_hand, "noised")
+    for party in PARTIES:
+        verdict, classes, *cells = found[party]["opened"]
+        assert verdict == "at least 0 people, 8 a class"  # all 200 are people for certain
+        assert (classes, cells) == ("open classes", ["open cells"] * 2)
+    # One party opens, and without noise it would see 200 people again and again.
+    (counted,) = [found[party]["counted"] for party in PARTIES if found[party]["counted"]]
+    assert len(counted) == 2
+    seen = [sum(classes) for classes, _ in counted] + [sum(cells) for _, cells in counted]
+    assert seen != [200, 200, 200, 200]
 
 
 ANONYMOUS = """
@@ -264,3 +302,34 @@ def test_training_goes_on_from_an_anonymous_alignment_with_a_hidden_count(
     assert np.corrcoef(found, wanted)[0, 1] > 0.99
     assert roc_auc_score(common.sick, found) == pytest.approx(roc_auc_score(common.sick, wanted), abs=0.005)
     assert "weights_masked" in {each.protection for node in run.nodes for each in node.receipts}
+
+
+def test_scores_of_an_anonymous_table_are_of_people_alone_so_that_evaluate_judges_people(
+    veilflow_cluster: Any, tmp_path: Path
+) -> None:
+    """400 of 450 people are common, the table has 448 rows: 385 are scored, and whom they are scored for is common."""
+    rng, people = np.random.default_rng(8), 450
+    age, visits = rng.normal(size=people), rng.normal(size=people)
+    sick = (age + visits + rng.normal(0, 0.7, people) > 0).astype(int)
+    mine = [f"p{i}" for i in range(people)]
+    yours = [f"p{i}" if i < 400 else f"q{i}" for i in range(people)]
+    # Padding gives itself away by its values, which only this test can see.
+    pd.DataFrame({"person": mine, "age": np.where(np.arange(people) < 400, age, -9), "sick": sick}).to_csv(
+        tmp_path / "hospital.csv", index=False
+    )
+    pd.DataFrame({"person": yours, "visits": visits}).to_csv(tmp_path / "insurer.csv", index=False)
+    head, train = ANONYMOUS.format(folder=tmp_path).split("  align:")
+    text = f"{head}  align:{train}".replace("hide_count: full", "hide_count: rounded").replace(", drop: [counts]", "")
+    text += """
+  score: {uses: vertical/secret_predict, needs: {model: train.model, data: align.table}, with: {with_label: true}}
+  judge: {uses: application/evaluate, needs: {scores: score.scores}}
+"""
+    run = veilflow_cluster.run(text, tmp_path)
+    assert run.error is None, run.error
+    scores = veilflow_cluster.frame(run, tmp_path, "score.scores", "hospital")
+    assert len(scores) == 385
+    flat = joined_model(tmp_path)
+    logits = np.log(scores.score / (1 - scores.score))
+    assert logits.min() > (-9 * flat[0] + flat[1] * visits.min() + flat[2]) / 2  # no row of somebody unmatched
+    common = roc_auc_score(sick[:400], age[:400] * flat[0] + visits[:400] * flat[1])
+    assert run.metrics["judge.auc"] == pytest.approx(common, abs=0.02)
