@@ -98,6 +98,8 @@ class RunContext(Context):  # type: ignore[misc]
         self.node = node
         self.simulation = setup.simulation
         self.data_root: Path | None = setup.data_root
+        self.pinned_keys: dict[str, str] = {} if setup.simulation else dict(setup.pins)
+        """Party -> its public signing key as text; a simulation's keys live as long as it does, and name nobody."""
         self.export_dir: Path = setup.folder / "exports"
         self.checkpoint_dir: Path = setup.folder / "checkpoints" / node
         self.link_tls = setup.tls

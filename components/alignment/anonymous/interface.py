@@ -45,6 +45,8 @@ class Holding:
     """Distinct, one per row."""
     values: np.ndarray
     """uint64, shape (people, columns): fixed point with 18 fraction bits in the ring mod 2^64 (`ring.encode`)."""
+    noise: bytes | None = field(default=None, repr=False)
+    """Key of the holder's noise on the count in this run (`ledger.noise`); None where no run ledger is kept: fresh."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ Reference    Petrank and Rackoff, "CBC MAC for real-time data sources", J. Crypt
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,6 +93,22 @@ def tags(ids: PackedIds, key: bytes) -> np.ndarray:
         else:
             going = np.flatnonzero(ids.blocks > block)
             state[going] = _encrypt(key, state[going] ^ piece[going].view(np.uint64))
+    return state
+
+
+def chained(marks: np.ndarray, values: np.ndarray, order: Sequence[int], key: bytes) -> np.ndarray:
+    """Tags (``marks``, under the same ``key``) going on over columns of ``values``: uint64, shape (n, 2).
+
+    Args:
+        values: uint64, shape (n, columns).
+        order: which columns, two to a block. Their number is the same for all that is compared, so that what is hashed
+            stays prefix-free.
+    """
+    state = np.array(marks)
+    for at in range(0, len(order), 2):
+        for half, column in enumerate(order[at : at + 2]):
+            state[:, half] ^= values[:, column]
+        state = _encrypt(key, state)
     return state
 
 

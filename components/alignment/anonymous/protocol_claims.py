@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from veilflow.components.claims import ALL, PUBLISHED, Disclosure, Protection, Send
 
 ANY_SIZE = 1 << 36
@@ -19,11 +22,18 @@ def ledger_line(holders: tuple[str, ...]) -> Disclosure:
     """What the statements tell."""
     return Disclosure(
         holders,
-        "in how many people the other holder's inputs of different runs differ",
+        "in how many people, and in how many people's values, the other holder's inputs of different runs differ",
         holders,
         "from keyed sketches, for the run ledger",
         "row_count",
     )
+
+
+def repeats(params: Mapping[str, Any]) -> str:
+    """What further runs tell where a count has noise."""
+    limit = params.get("ledger_epsilon")
+    total = f"at most {limit} for all that one partner is ever told" if limit else "without a limit in all"
+    return f"the same people get the same noise again, other people cost as much again, {total}"
 
 
 def compare_sends(holders: tuple[str, ...], parties: tuple[str, ...]) -> list[Send]:
@@ -77,5 +87,5 @@ def protections(protocol: str, holders: tuple[str, ...], hidden: bool) -> list[P
     if protocol == "two_party":
         found.append(Protection("shuffle", holders))
         if hidden:
-            found.append(Protection("count_noise", holders))
+            found.append(Protection("count_noise", holders, {"keyed": True}))
     return found

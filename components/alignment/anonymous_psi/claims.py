@@ -8,6 +8,7 @@ from veilflow.components.alignment.anonymous.protocol_claims import (
     ledger_line,
     ledger_sends,
     protections,
+    repeats,
     two_party_sends,
 )
 from veilflow.components.alignment.anonymous_psi.roster import choose_coordinator
@@ -126,7 +127,9 @@ def _count(node: NodeView, holders: tuple[str, ...]) -> list[Disclosure]:
     if _protocol(node) == _COMPARE:
         return []
     if _hidden(node) != NOT_HIDDEN and _protocol(node) == _TWO_PARTY:
-        private = f"{node.params.get('epsilon')}-differentially private for one person's presence, in each run"
+        private = (
+            f"{node.params.get('epsilon')}-differentially private for one person's presence; {repeats(node.params)}"
+        )
         noised = "how many people are common, with noise"
         return [Disclosure(holders, noised, holders, private, "overlap_count", float(node.params.get("epsilon") or 0))]
     if _hidden(node) == NOT_HIDDEN:

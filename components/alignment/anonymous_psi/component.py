@@ -8,6 +8,8 @@ Public    column names and types, the counts in the report, the number of rows o
 Opens     nothing about a row. What a protocol reveals besides stands in its package's docstring.
 """
 
+from dataclasses import replace
+
 import pyarrow as pa
 from secretflow.component.core import (
     Component,
@@ -23,8 +25,10 @@ from secretflow.component.core import (
 )
 from secretflow.device import PYUObject
 
+from veilflow.components.alignment.anonymous import integer_noise
 from veilflow.components.alignment.anonymous.interface import (
     HIDE_COUNT,
+    NOT_HIDDEN,
     PROTOCOLS,
     ROUNDED,
     AlignmentPlan,
@@ -35,6 +39,7 @@ from veilflow.components.alignment.anonymous.interface import (
 )
 from veilflow.components.alignment.anonymous.people import hold
 from veilflow.components.alignment.anonymous_psi.roster import Roster, Schema, choose_coordinator, make_roster
+from veilflow.components.alignment.ledger.noise import Question
 from veilflow.components.alignment.ledger.rules import LedgerRules
 from veilflow.components.alignment.match_share import hint
 from veilflow.components.alignment.spec import DUPLICATES, parse_rules
@@ -43,7 +48,7 @@ from veilflow.components.devices.events import progress, receipt
 from veilflow.components.devices.parties import DeviceParties
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.report import ReportBuilder
-from veilflow.components.devices.run_ledger import charge
+from veilflow.components.devices.run_ledger import Charged, charge
 from veilflow.components.devices.schemas import names_of_kind
 from veilflow.components.devices.secret import SecretMachine
 from veilflow.components.devices.secret_table import (
@@ -87,7 +92,7 @@ class AnonymousPsi(Component):
         choices=list(HIDE_COUNT),
     )
     epsilon: float = Field.attr(
-        desc="two_party with a hidden count: privacy loss of one run for one person's presence.",
+        desc="two_party with a hidden count: privacy loss for one person's presence; the same people count once.",
         default=0.5,
         bound_limit=Interval.open(0.0, None),
     )
@@ -111,14 +116,22 @@ class AnonymousPsi(Component):
     )
     ledger_minimum: int = Field.attr(desc="Run ledger: fewest people in a table.", default=LedgerRules.minimum)
     ledger_change: float = Field.attr(
-        desc="Run ledger: share of its people in which a table must differ from an earlier run's, or be the same.",
+        desc="Run ledger: share of its people, or of its people's values, in which a table must differ from an earlier "
+        "run's, or be the same.",
         default=LedgerRules.change,
     )
     ledger_inputs: int = Field.attr(
-        desc="Run ledger: different tables that may meet the same partner in ledger_days.", default=LedgerRules.inputs
+        desc="Run ledger: different tables that may meet the same partner in ledger_days, other values included.",
+        default=LedgerRules.inputs,
     )
     ledger_runs: int = Field.attr(desc="Run ledger: runs with the same partner per day.", default=LedgerRules.runs)
-    ledger_days: int = Field.attr(desc="Run ledger: how long runs are remembered.", default=LedgerRules.days)
+    ledger_days: int = Field.attr(desc="Run ledger: how far back change and inputs look.", default=LedgerRules.days)
+    ledger_epsilon: float = Field.attr(
+        desc="Run ledger: privacy loss of all numbers with noise that one partner is ever told; the same people count "
+        "once. 0: no limit.",
+        default=LedgerRules.epsilon,
+        bound_limit=Interval.closed(0.0, None),
+    )
     ledger_enforce: str = Field.attr(
         desc="production: in a simulation broken ledger rules are only told; always: they end the run there, too.",
         default="production",
@@ -137,14 +150,15 @@ class AnonymousPsi(Component):
         holdings, counts = self._hold(ctx, parts, roster)
         progress(ctx, 0.2, step="IDs normalised")
         plan = self._plan(ctx, roster, counts, facts)
-        told = self._charge(ctx, holdings)
+        charged = self._charge(ctx, holdings, plan)
+        holdings = {party: run_on(party, _with_noise, held, charged.noise[party]) for party, held in holdings.items()}
         parties = SpuParties(SecretMachine(ctx.make_spu())) if self.protocol == "spu_compare" else DeviceParties()
         shared = protocol(self.protocol)(parties, holdings, plan, _note(ctx))
         columns = [SecretColumn(column.name, column.owner, column.kind) for column in shared.columns]
         write_secret_table(
             ctx, self.table, dict(shared.parts), columns, shared.rows, facts, anonymous=True, certain=shared.certain
         )
-        self._report(counts, shared, told)
+        self._report(counts, shared, charged.told)
         progress(ctx, 1.0, step="done", rows=shared.rows)
 
     def _hold(
@@ -186,13 +200,21 @@ class AnonymousPsi(Component):
             settings={"epsilon": decimal(self.epsilon)},
         )
 
-    def _charge(self, ctx: Context, holdings: dict[str, PYUObject]) -> list[str]:
+    def _charge(self, ctx: Context, holdings: dict[str, PYUObject], plan: AlignmentPlan) -> Charged:
         """Enter the run in every holder's ledger, before anything about its people is sent."""
         rules = LedgerRules(
-            self.ledger_minimum, decimal(self.ledger_change), self.ledger_inputs, self.ledger_runs, self.ledger_days
+            self.ledger_minimum,
+            decimal(self.ledger_change),
+            self.ledger_inputs,
+            self.ledger_runs,
+            self.ledger_days,
+            decimal(self.ledger_epsilon),
         )
-        ids = {party: run_on(party, lambda held: held.ids, holding) for party, holding in holdings.items()}
-        return charge(ctx, ids, rules, self.ledger_enforce)
+        names = {party: [column.name for column in columns] for party, columns in plan.columns.items()}
+        question = None
+        if self.protocol == "two_party" and self.hide_count != NOT_HIDDEN:
+            question = Question("two_party", integer_noise.exact(decimal(self.epsilon)))
+        return charge(ctx, holdings, names, rules, self.ledger_enforce, question, f"minimum {self.minimum}")
 
     def _report(self, counts: dict[str, dict[str, int]], shared: Shared, told: list[str]) -> None:
         report = ReportBuilder("anonymous_psi", "Who takes part, and how many rows came out.")
@@ -208,6 +230,10 @@ class AnonymousPsi(Component):
         if told:
             report.table("ledger", {"broken": told}, "Told in this simulation; these would end a production run.")
         report.write(self.report)
+
+
+def _with_noise(held: Holding, key: bytes | None) -> Holding:
+    return replace(held, noise=key)
 
 
 def _schema(part: VTableParty) -> Schema:

@@ -1,7 +1,7 @@
 """The ledger on a holder's own disk: a key, and a book that cannot be rolled back unnoticed.
 
-Files        in a folder of mode 0700: ``key`` (32 random bytes, mode 0600) and ``book.json`` (entries and a MAC over
-             them under the key, mode 0600). Sketches are keyed, so the book alone names nobody.
+Files        in a folder of mode 0700: ``key`` (32 random bytes, mode 0600) and ``book.json`` (`document`, and a MAC
+             over it under the key, mode 0600). Sketches are keyed, so the book alone names nobody.
 Atomic       a new book is written beside the old one, flushed to disk and moved over it; a run that dies at any moment
              leaves the old or the new one. Two runs at a time wait for each other.
 Refused      a book that is missing though there is a key, that was changed, or that has fewer entries than the count
@@ -17,11 +17,12 @@ import hmac
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from veilflow.components.alignment.ledger.book import Entry, from_json, to_json
+from veilflow.components.alignment.ledger.book import Book
+from veilflow.components.alignment.ledger.document import from_json, to_json
 from veilflow.components.errors import ComponentError
 
 _KEY, _BOOK, _COUNT, _LOCK = "key", "book.json", "entered", "lock"
@@ -38,7 +39,7 @@ class LedgerStore:
         with self._locked():
             return self._key()
 
-    def update(self, change: Callable[[Sequence[Entry]], Sequence[Entry]]) -> None:
+    def update(self, change: Callable[[Book], Book]) -> None:
         """Replace the book by ``change(book)``, on disk before this returns; if it raises, nothing changes.
 
         Raises:
@@ -50,7 +51,7 @@ class LedgerStore:
             after = change(before)
             self._write(key, after, self._count() + 1)
 
-    def entries(self) -> list[Entry]:
+    def book(self) -> Book:
         """The book as it is."""
         with self._locked():
             return self._read(self._key())
@@ -69,7 +70,7 @@ class LedgerStore:
                 raise ComponentError("run ledger: its key is missing; restore the ledger folder from a backup.")
             # The key last: as long as it is not there nobody has used the ledger, and it is begun anew.
             key = secrets.token_bytes(32)
-            self._write(key, [], 1)
+            self._write(key, Book(), 1)
             self._replace(_KEY, key)
         raw = path.read_bytes()
         if len(raw) != 32:
@@ -80,7 +81,7 @@ class LedgerStore:
         path = self._folder / _COUNT
         return int(path.read_text()) if path.exists() else 0
 
-    def _read(self, key: bytes) -> list[Entry]:
+    def _read(self, key: bytes) -> Book:
         try:
             document = json.loads((self._folder / _BOOK).read_text())
             body, mac = document["body"], bytes.fromhex(document["mac"])
@@ -96,8 +97,8 @@ class LedgerStore:
             raise ComponentError("run ledger: the book is older than the last run; restore the newest one.")
         return from_json(content["book"])
 
-    def _write(self, key: bytes, entries: Sequence[Entry], entered: int) -> None:
-        body = json.dumps({"entered": entered, "book": to_json(entries)}, sort_keys=True)
+    def _write(self, key: bytes, book: Book, entered: int) -> None:
+        body = json.dumps({"entered": entered, "book": to_json(book)}, sort_keys=True)
         self._replace(_BOOK, json.dumps({"body": body, "mac": _mac(key, body).hex()}).encode())
         self._replace(_COUNT, str(entered).encode())
 

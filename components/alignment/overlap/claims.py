@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from veilflow.components.alignment.anonymous.protocol_claims import compare_sends, ledger_line, ledger_sends
+from veilflow.components.alignment.anonymous.protocol_claims import compare_sends, ledger_line, ledger_sends, repeats
 from veilflow.components.alignment.spec import parse_rules
 from veilflow.components.claims import ALL, Artifact, Claims, Disclosure, NodeView, Protection, Send
 from veilflow.components.errors import ComponentError
@@ -20,7 +20,7 @@ class OverlapClaims(Claims):
     def discloses(self, node: NodeView) -> list[Disclosure]:
         holders, epsilon, least = _holders(node), node.params.get("epsilon"), int(node.params.get("at_least") or 0)
         what = f"whether at least {least} people are common" if least else "how many people are common"
-        private = f"{epsilon}-differentially private for one person's presence, in each run"
+        private = f"{epsilon}-differentially private for one person's presence; {repeats(node.params)}"
         return [
             Disclosure((ALL,), f"{what}, with noise", holders, private, "overlap_count", float(epsilon or 0)),
             Disclosure(
@@ -39,7 +39,7 @@ class OverlapClaims(Claims):
         return [
             Protection("key_agreement", node.parties, {"curve": "X25519"}),
             Protection("run_ledger", holders),
-            Protection("count_noise", holders, {"epsilon": node.params.get("epsilon")}),
+            Protection("count_noise", holders, {"epsilon": node.params.get("epsilon"), "keyed": True}),
         ]
 
     def problems(self, node: NodeView) -> list[str]:

@@ -4,9 +4,10 @@ Inputs    ``left``, ``right``: individual tables of two different parties; only 
 Outputs   ``report``: the noised count, or whether it reaches a threshold.
 Public    both tables' counts (rows, without ID, duplicates, people), and the result.
 Opens     to all: the number of common people plus discrete Laplace noise of *each* holder, made inside the computation,
-          so that nobody sees the number itself; or, with ``at_least``, one bit about that sum. Each run is
-          epsilon-differentially private for the presence of one person towards each party; k runs together k epsilon,
-          which the run ledger bounds.
+          so that nobody sees the number itself; or, with ``at_least``, one bit about that sum. It is
+          epsilon-differentially private for the presence of one person towards each party. The same question about
+          the same people has the same noise in every run, so repeats tell nothing more; k questions about other people
+          together cost k epsilon, which the run ledger bounds for ever.
 Protocol  `anonymous.spu_compare` without columns: two holders, a third party, ABY3.
 """
 
@@ -33,6 +34,7 @@ from veilflow.components.alignment.anonymous.interface import AlignmentPlan, Hol
 from veilflow.components.alignment.anonymous.people import hold
 from veilflow.components.alignment.anonymous.spu_compare import counting
 from veilflow.components.alignment.anonymous.spu_compare.protocol import Comparison
+from veilflow.components.alignment.ledger.noise import Question
 from veilflow.components.alignment.ledger.rules import LedgerRules
 from veilflow.components.alignment.spec import DUPLICATES, parse_rules
 from veilflow.components.data.names import listed, require_columns
@@ -40,7 +42,7 @@ from veilflow.components.devices.attributes import decimal
 from veilflow.components.devices.events import progress, receipt
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.report import ReportBuilder
-from veilflow.components.devices.run_ledger import charge
+from veilflow.components.devices.run_ledger import Charged, charge
 from veilflow.components.devices.schemas import names_of_kind
 from veilflow.components.devices.secret import SecretMachine
 from veilflow.components.devices.secret_table import SpuFacts
@@ -59,8 +61,8 @@ class Overlap(Component):
     """
 
     epsilon: float = Field.attr(
-        desc="Privacy loss of one run for one person; the noise of each holder is about 1.4 / epsilon people.",
-        default=1.0,
+        desc="Privacy loss for one person; the same people count once. Each holder's noise is about 1.4 / epsilon.",
+        default=0.5,
         bound_limit=Interval.open(0.0, None),
     )
     at_least: int = Field.attr(
@@ -80,14 +82,22 @@ class Overlap(Component):
     )
     ledger_minimum: int = Field.attr(desc="Run ledger: fewest people in a table.", default=LedgerRules.minimum)
     ledger_change: float = Field.attr(
-        desc="Run ledger: share of its people in which a table must differ from an earlier run's, or be the same.",
+        desc="Run ledger: share of its people, or of its people's values, in which a table must differ from an earlier "
+        "run's, or be the same.",
         default=LedgerRules.change,
     )
     ledger_inputs: int = Field.attr(
-        desc="Run ledger: different tables that may meet the same partner in ledger_days.", default=LedgerRules.inputs
+        desc="Run ledger: different tables that may meet the same partner in ledger_days, other values included.",
+        default=LedgerRules.inputs,
     )
     ledger_runs: int = Field.attr(desc="Run ledger: runs with the same partner per day.", default=LedgerRules.runs)
-    ledger_days: int = Field.attr(desc="Run ledger: how long runs are remembered.", default=LedgerRules.days)
+    ledger_days: int = Field.attr(desc="Run ledger: how far back change and inputs look.", default=LedgerRules.days)
+    ledger_epsilon: float = Field.attr(
+        desc="Run ledger: privacy loss of all numbers with noise that one partner is ever told; the same people count "
+        "once. 0: no limit.",
+        default=LedgerRules.epsilon,
+        bound_limit=Interval.closed(0.0, None),
+    )
     ledger_enforce: str = Field.attr(
         desc="production: in a simulation broken ledger rules are only told; always: they end the run there, too.",
         default="production",
@@ -114,17 +124,19 @@ class Overlap(Component):
         people = {party: found["people"] for party, found in counts.items()}
         spu = SpuFacts.of(machine)
         plan = AlignmentPlan(dict.fromkeys(ids, ()), people, spu.protocol, spu.parties)
-        told = self._charge(ctx, holdings)
+        charged = self._charge(ctx, holdings, epsilon)
         progress(ctx, 0.2, step="IDs normalised")
         run = Comparison(SpuParties(machine), plan, _note(ctx))
-        noise = {party: run_on(party, lambda: _noise(ctx, epsilon)) for party in ids}
+        noise = {
+            party: run_on(party, lambda key: _noise(ctx, epsilon, key), key) for party, key in charged.noise.items()
+        }
         total = counting.noised(run, holdings, noise)
         result: dict[str, Any] = {"epsilon": float(epsilon)}
         if self.at_least:
             result |= {"at_least": self.at_least, "reached": run.parties.at_least(total, self.at_least)}
         else:
             result["common_people_noised"] = counting.opened(run, total)
-        self._report(counts, result, told)
+        self._report(counts, result, charged.told)
         progress(ctx, 1.0, step="done")
 
     def _hold(
@@ -140,12 +152,18 @@ class Overlap(Component):
         counts: dict[str, dict[str, int]] = publish({party: pair[1] for party, pair in found.items()})
         return {party: pair[0] for party, pair in found.items()}, counts
 
-    def _charge(self, ctx: Context, holdings: dict[str, PYUObject]) -> list[str]:
+    def _charge(self, ctx: Context, holdings: dict[str, PYUObject], epsilon: Fraction) -> Charged:
         rules = LedgerRules(
-            self.ledger_minimum, decimal(self.ledger_change), self.ledger_inputs, self.ledger_runs, self.ledger_days
+            self.ledger_minimum,
+            decimal(self.ledger_change),
+            self.ledger_inputs,
+            self.ledger_runs,
+            self.ledger_days,
+            decimal(self.ledger_epsilon),
         )
-        ids = {party: run_on(party, lambda held: held.ids, holding) for party, holding in holdings.items()}
-        return charge(ctx, ids, rules, self.ledger_enforce)
+        # Not `at_least`: whatever the threshold, it is compared with the same number.
+        question = Question("overlap", epsilon)
+        return charge(ctx, holdings, dict.fromkeys(holdings, ()), rules, self.ledger_enforce, question)
 
     def _report(self, counts: dict[str, dict[str, int]], result: dict[str, Any], told: list[str]) -> None:
         report = ReportBuilder("overlap", "How many people are common, with noise of both holders.")
@@ -158,9 +176,9 @@ class Overlap(Component):
         report.write(self.report)
 
 
-def _noise(ctx: Context, epsilon: Fraction) -> int:
-    receipt(ctx, "count_noise", epsilon=float(epsilon), law="discrete Laplace")
-    return integer_noise.discrete_laplace(epsilon)
+def _noise(ctx: Context, epsilon: Fraction, key: bytes) -> int:
+    receipt(ctx, "count_noise", epsilon=float(epsilon), law="discrete Laplace", keyed=True)
+    return integer_noise.discrete_laplace(epsilon, integer_noise.keyed_draws(key))
 
 
 def _note(ctx: Context) -> Any:

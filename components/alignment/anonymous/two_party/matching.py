@@ -6,7 +6,8 @@ Each holder's list is in a private random order. With hidden counts, both lists 
 - pool 2: the other way round.
 
 So the number of matches is the number of common people plus noise of both sides, each in [0, pool]; a holder knows its
-own noise, and the other's hides the count. List lengths say nothing.
+own noise, and the other's hides the count. List lengths say nothing. How many points of a pool come along is drawn from
+the key in the `Holding`, so that a repeated run repeats it; which ones, anew each time.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def make_list(holding: Holding, salt: bytes, padding: Padding, first: bool) -> L
         salt: 16 bytes that both holders have and nobody else needs.
         first: whether it is the first holder, whose rows carry the membership mask where the count is hidden.
     """
-    extra = _extra_points(salt, padding, first)
+    extra = _extra_points(salt, padding, first, holding.noise)
     points = np.concatenate([curve.hash_points(id_bytes(holding.ids), salt), extra])
     people, columns = holding.values.shape
     marked = first and padding.half > 0
@@ -114,13 +115,14 @@ def _each(points: np.ndarray) -> list[bytes]:
     return [raw[at : at + curve.POINT] for at in range(0, len(raw), curve.POINT)]
 
 
-def _extra_points(salt: bytes, padding: Padding, first: bool) -> np.ndarray:
+def _extra_points(salt: bytes, padding: Padding, first: bool, noise: bytes | None) -> np.ndarray:
     if padding.half == 0:
         return np.zeros((0, curve.POINT), np.uint8)
     size = 2 * padding.half
     pools = [curve.hash_points([b"pool %d %d" % (pool, at) for at in range(size)], _pool_salt(salt)) for pool in (1, 2)]
     whole, part = pools if first else reversed(pools)
-    count = padding.half + integer_noise.bounded_laplace(padding.epsilon, padding.half)
+    draws = secrets.randbelow if noise is None else integer_noise.keyed_draws(noise)
+    count = padding.half + integer_noise.bounded_laplace(padding.epsilon, padding.half, draws)
     chosen = random_order(size)[:count]
     return np.concatenate([whole, part[chosen], curve.random_points(size - count)])
 

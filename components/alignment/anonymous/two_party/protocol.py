@@ -12,7 +12,8 @@ Reveals      to both: the number of rows of the result. With the count hidden th
              Both lists are in an order that their owner drew, so a position stands for nobody. Nobody learns which of
              its own rows matched.
 Not covered  active parties (one may put in a point of its choice, or rows that are not its own); a count over repeated
-             runs with changed inputs (the run ledger is for that); sizes of both sets, which are public.
+             runs: that the same inputs get the same noise, and how many others there may be, is the run ledger's;
+             sizes of both sets, which are public.
 Assumes      decisional Diffie-Hellman on Curve25519, random oracle (`curve`); oblivious transfer (`transfer`).
              128-bit security. Two people are confused with a chance of n^2 / 2^252.
 Cost         per row and holder 1 hash to the curve and 2 multiplications (about 0.3 ms), and in switching about
@@ -107,7 +108,8 @@ def _match(
         found = matching.make_list(holding, salt, padding, party == first)
         note(party, "shuffle", rows=len(found.points))
         if padding.half:
-            note(party, "count_noise", epsilon=float(padding.epsilon), points=padding.points)
+            keyed = holding.noise is not None
+            note(party, "count_noise", epsilon=float(padding.epsilon), points=padding.points, keyed=keyed)
         return found
 
     salt = parties.run(first, matching.new_salt)

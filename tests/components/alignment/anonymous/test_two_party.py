@@ -1,6 +1,7 @@
 """Two holders alone: the inner join, in an order that neither can relate to its rows."""
 
 import secrets
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from veilflow.components.alignment.anonymous.interface import ABY3, CHEETAH, NOT_HIDDEN, ROUNDED
-from veilflow.components.alignment.anonymous.two_party import curve, network, protocol, switching, transfer
+from veilflow.components.alignment.anonymous.two_party import curve, matching, network, protocol, switching, transfer
 from veilflow.components.errors import ComponentError
 
 from .recorder import Recorder, at_holders, holding, opened, plan_of
@@ -68,6 +69,22 @@ def test_hidden_counts_bring_rows_of_zeros_and_a_mask():
     half = protocol.padding_of(plan_of({}, hide_count=ROUNDED, settings={"epsilon": 2.0})).half
     assert 20 <= shared.rows <= 20 + 4 * half
     assert {(party, name) for party, name, _ in recorder.notes} >= {("a", "count_noise"), ("b", "count_noise")}
+
+
+def test_under_the_same_noise_key_as_many_pool_points_come_along_every_time():
+    salt, padding = bytes(16), protocol.padding_of(plan_of({}, hide_count=ROUNDED))
+    names = [b"pool 2 %d" % at for at in range(2 * padding.half)]
+    pool = set(map(bytes, curve.hash_points(names, matching._pool_salt(salt))))
+
+    def along(noise):
+        held = replace(holding(["p"], np.zeros((1, 1))), noise=noise)
+        points = set(map(bytes, matching.make_list(held, salt, padding, first=True).points))
+        return len(points & pool), frozenset(points & pool)
+
+    keyed = [along(b"k" * 32) for _ in range(3)]
+    assert len({count for count, _ in keyed}) == 1
+    assert len({which for _, which in keyed}) == 3, "which ones is drawn anew"
+    assert len({along(None)[0] for _ in range(9)}) > 1
 
 
 def test_list_lengths_say_nothing_about_the_noise():

@@ -24,6 +24,13 @@ def test_the_result_is_told_to_all_and_named(params, what):
     assert what in lines[0].what
     assert lines[0].to == (ALL,)
     assert "1.0-differentially private" in lines[0].note
+    assert "the same people get the same noise again" in lines[0].note
+
+
+def test_the_limit_for_all_time_is_named():
+    lines = [line.note for line in CLAIMS.discloses(view(ledger_epsilon=2.0)) if line.kind == "overlap_count"]
+    assert "at most 2.0 for all that one partner is ever told" in lines[0]
+    assert "without a limit in all" in str(CLAIMS.discloses(view(ledger_epsilon=0.0)))
 
 
 def test_nobody_is_said_to_learn_who_is_common():
@@ -40,6 +47,8 @@ def test_the_count_leaves_only_masked_or_noised():
 def test_noise_and_ledger_must_leave_receipts_at_both_holders():
     required = {(each.name, each.at) for each in CLAIMS.protections(view())}
     assert {("run_ledger", PARTIES[:2]), ("count_noise", PARTIES[:2])} <= required
+    (noise,) = (each for each in CLAIMS.protections(view()) if each.name == "count_noise")
+    assert noise.parameters["keyed"] is True, "fresh noise fails the step"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ DEFAULTS = {
     "ledger_inputs": 4,
     "ledger_runs": 20,
     "ledger_days": 30,
+    "ledger_epsilon": 0.0,
     "ledger_enforce": "production",
     "left_id": [],
     "right_id": [],
@@ -95,6 +96,25 @@ def test_the_ledger_ends_a_run_on_nearly_the_same_people(veilflow_cluster):
         assert "insurer's input is nearly that of an earlier run with hospital" in found["refused"]
     told = veilflow_cluster.call(overlap, people(0, 200), people(152, 400), {}, "near")
     assert "nearly that of an earlier run" in str(told["coordinator"]["tabs"]["ledger"]), "a simulation tells it"
+
+
+def test_the_same_people_get_the_same_noise_and_others_cost_epsilon(veilflow_cluster):
+    params = {"epsilon": 0.05, "ledger_enforce": "always", "ledger_epsilon": 0.1}
+    left, right = people(0, 200), people(150, 400)
+
+    def ask(left, **more):
+        found = veilflow_cluster.call(overlap, left, right, {**params, **more}, "repeats")["hospital"]
+        return found.get("refused") or found["tabs"]["overlap"]["values"]
+
+    number = ask(left)["common_people_noised"]
+    again = [ask(people)["common_people_noised"] for people in (left[::-1], left, left)]
+    assert set(again) == {number}, "each holder's noise is about 28 people, and it is the same in every run"
+    # Thresholds are compared with that very number.
+    assert ask(left, at_least=max(1, number))["reached"] is (number >= 1)
+    assert ask(left, at_least=max(1, number + 1))["reached"] is False
+    assert "common_people_noised" in ask(people(0, 230))
+    assert "insurer was told have cost epsilon 0.1; 0.05 more would exceed 0.1" in ask(people(0, 260))
+    assert ask(left)["common_people_noised"] == number, "what was asked before costs nothing"
 
 
 def test_few_people_are_refused_before_anything_is_sent(veilflow_cluster):
