@@ -72,7 +72,7 @@ class Checkpoints:
     ) -> tuple[dict[str, dict[str, Any]], list[dict[str, float]]]:
         """The state after ``epoch`` epochs (section -> party -> part) and the public history."""
         folder = self._folder
-        stored = {party: run_on(party, lambda: unpack(_path(folder, epoch).read_bytes())) for party in self._parties}
+        stored = {party: run_on(party, lambda: _read(_path(folder, epoch))) for party in self._parties}
         state = {
             name: {party: run_on(party, section, stored[party], name) for party in parties}
             for name, parties in sections.items()
@@ -94,7 +94,8 @@ def _writer(folder: Path, head: dict[str, Any], identity: str, names: list[str])
     def write(digest: str, *parts: Part) -> bool:
         document, arrays = merge(identity, dict(zip(names, parts, strict=True)), [])
         target = _path(folder, head["epoch"])
-        write_whole(target, pack({**document, **head, "data": digest}, arrays))
+        raw = pack({**document, **head, "data": digest}, arrays)
+        write_whole(target, sealed(raw))
         _remove(folder, keep=_KEPT)
         return True
 
@@ -103,6 +104,20 @@ def _writer(folder: Path, head: dict[str, Any], identity: str, names: list[str])
 
 def _path(folder: Path, epoch: int) -> Path:
     return folder / f"epoch-{epoch:06d}.npz"
+
+
+def sealed(raw: bytes) -> bytes:
+    """``raw`` with its digest after it: a checkpoint that was altered or damaged is not trained on."""
+    return raw + hashlib.sha256(raw).digest()
+
+
+def _read(path: Path) -> Part:
+    raw = path.read_bytes()
+    if sealed(raw[:-32]) != raw:
+        raise ComponentError(
+            f"the checkpoint {path.name} is damaged or was altered; remove it to train from an earlier one or anew."
+        )
+    return unpack(raw[:-32])
 
 
 def _remove(folder: Path, keep: int) -> bool:
@@ -116,12 +131,7 @@ def _offers(folder: Path, key: str, digest: str) -> list[tuple[int, str]]:
     """(epoch, identity) of the checkpoints here that belong to this training on this data."""
     found = []
     for path in folder.glob("epoch-*.npz"):
-        try:
-            document, _ = unpack(path.read_bytes())
-        except Exception:
-            raise ComponentError(
-                f"the checkpoint {path.name} cannot be read; remove it to train from the start."
-            ) from None
+        document, _ = _read(path)
         if document["key"] == key and document["data"] == digest:
             found.append((int(document["epoch"]), str(document["identity"])))
     return found

@@ -299,10 +299,21 @@ def test_checkpoints_of_other_rows_are_not_used(veilflow_cluster: Any, tmp_path:
     path = tmp_path / "insurer" / "epoch-000001.npz"
 
     from veilflow.components.devices.objects import pack, unpack
+    from veilflow.components.training.checkpoints import sealed
 
     document, arrays = unpack(path.read_bytes())
-    path.write_bytes(pack({**document, "data": "of other rows"}, arrays))
+    path.write_bytes(sealed(pack({**document, "data": "of other rows"}, arrays)))
     assert veilflow_cluster.call(interrupted, str(tmp_path), 1)["hospital"]["told"] == [1]
+
+
+def test_a_checkpoint_that_was_altered_is_named_and_not_trained_on(veilflow_cluster: Any, tmp_path: Path) -> None:
+    veilflow_cluster.call(interrupted, str(tmp_path), 2)
+    path = tmp_path / "insurer" / "epoch-000001.npz"
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(Exception, match=r"the checkpoint epoch-000001\.npz is damaged or was altered; remove it"):
+        veilflow_cluster.call(interrupted, str(tmp_path), 1)
 
 
 BAD = """
