@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import spu.libspu.link as yacl
@@ -23,6 +24,7 @@ CONNECT_SECONDS = 20
 """How long a party waits for the other to appear. Both come here at the same time."""
 SEND_RETRIES = 10
 _LINGER_SECONDS = 0.2
+_UNIX = "unix:"
 _RETRY_MS = 100
 _RETRY_STEP_MS = 200
 _INT_OPTIONS = ("recv_timeout_ms", "http_timeout_ms", "http_max_payload_size", "throttle_window_size")
@@ -38,8 +40,6 @@ class PairRoute:
     """Both parties in a fixed order; the own address is the one to listen on."""
     options: Mapping[str, Any]
     """Link options that the operator set for the SPU device whose addresses these are."""
-    tls: Mapping[str, str] | None
-    """PEM files ``ca``, ``certificate`` and ``key``; None for plain text."""
     check: Callable[[Any, Sequence[str], str], None] | None = None
     """Proves who is at the other end; None where the platform sees to that (`comp_eval`)."""
 
@@ -54,7 +54,7 @@ def pair_route(ctx: Context, one: str, other: str) -> PairRoute:
     if offer is not None:
         table = offer(one, other)
         addresses = {party: table[party] for party in (one, other)}
-        return PairRoute(addresses, {}, getattr(ctx, "link_tls", None), getattr(ctx, "link_check", None))
+        return PairRoute(addresses, {}, getattr(ctx, "link_check", None))
     holding = [
         config
         for config in (ctx._spu_configs or {}).values()
@@ -71,7 +71,7 @@ def pair_route(ctx: Context, one: str, other: str) -> PairRoute:
     own = nodes.get(ctx.self_party, {}).get("listen_address")
     if own and ctx.self_party in addresses:
         addresses[ctx.self_party] = own
-    return PairRoute(addresses, config.get("link_desc") or {}, getattr(ctx, "link_tls", None))
+    return PairRoute(addresses, config.get("link_desc") or {})
 
 
 def link_description(route: PairRoute, name: str, recv_seconds: int) -> Any:
@@ -94,19 +94,13 @@ def link_description(route: PairRoute, name: str, recv_seconds: int) -> Any:
             setattr(desc, option, str(value))
     for party, address in route.addresses.items():
         desc.add_party(party, address)
-    if route.tls is not None:
-        fill_tls(desc, route.tls)
     return desc
 
 
-def fill_tls(desc: Any, tls: Mapping[str, str]) -> None:
-    """Switch TLS on in a yacl link description, both directions, peers verified against our CA."""
-    for side in (desc.server_ssl_opts, desc.client_ssl_opts):
-        side.cert.certificate_path = tls["certificate"]
-        side.cert.private_key_path = tls["key"]
-        side.verify.ca_file_path = tls["ca"]
-        side.verify.verify_depth = 1
-    desc.enable_ssl = True  # without it yacl ignores the files and sends plain text
+def clear(address: str) -> None:
+    """Remove what an earlier listener has left at a Unix socket's address: brpc leaves it, and then cannot listen."""
+    if address.startswith(_UNIX):
+        Path(address.removeprefix(_UNIX)).unlink(missing_ok=True)
 
 
 def require_free_port(route: PairRoute, me: str) -> bool:
@@ -115,6 +109,8 @@ def require_free_port(route: PairRoute, me: str) -> bool:
     Raises:
         ComponentError: the port is taken.
     """
+    if route.addresses[me].startswith(_UNIX):
+        return True  # in a folder of this process alone
     host, _, port = route.addresses[me].rpartition(":")
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as brpc does
@@ -139,6 +135,7 @@ def pair_link(route: PairRoute, me: str, name: str, recv_seconds: int) -> Iterat
         ComponentError: the port is taken, or the other party does not appear within `CONNECT_SECONDS`.
     """
     peer = next(party for party in route.addresses if party != me)
+    clear(route.addresses[me])
     try:
         link = yacl.create_brpc(link_description(route, name, recv_seconds), list(route.addresses).index(me))
     except RuntimeError as error:
@@ -166,7 +163,9 @@ def lost_peer(error: RuntimeError) -> bool:
 def _why_no_link(text: str, route: PairRoute, me: str, peer: str) -> str:
     if "server failed start" in text:
         return _taken(route, me)
-    return f"{me} waited {CONNECT_SECONDS} s for {peer} at {route.addresses[peer]}: it did not answer."
+    place = route.addresses[peer]
+    where = "" if place.startswith(_UNIX) else f" at {place}"
+    return f"{me} waited {CONNECT_SECONDS} s for {peer}{where}: it did not answer."
 
 
 def _taken(route: PairRoute, me: str) -> str:

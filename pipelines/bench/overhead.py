@@ -56,7 +56,7 @@ def _ours(folder: Path, steps: int) -> float:
 
 
 def _naive(steps: int) -> float:
-    table = on_loopback(_PARTIES, {}).fed
+    table = on_loopback(_PARTIES, {}).base
     addresses = [f"{party}={address}" for party, address in table.items()]
     started = time.monotonic()
     processes = [

@@ -1,6 +1,6 @@
 """What the wire's protections cost: TLS, signatures, strict decoding, egress check, transcript; against the bare link.
 
-Bare   SecretFlow's own `send` and `recv` over the same brpc link without TLS, in a second set of party processes.
+Bare   SecretFlow's own `send` and `recv` over its brpc link without TLS, in a second set of party processes.
 Cases  moving 100 MB of float32 from one party to another, and a split-learning step (`release: summed`, where most
        bytes move inside the SPU, and `per_example`, where all of them pass the wire).
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from veilflow.pipelines.bench.result import Result
+from veilflow.pipelines.cluster.addresses import on_loopback
 
 _PARTIES = ["hospital", "insurer", "coordinator"]
 _SIDE = "veilflow.pipelines.bench.wire_party"
@@ -37,7 +38,7 @@ def run(rows: int | None = None, repeats: int = 7, megabytes: int = 100) -> list
             Simulation(places / "bare", _PARTIES) as bare,
             Simulation(places / "protected", _PARTIES, tls=True) as protected,
         ):
-            bare.call(_STRIP)
+            bare.call(_STRIP, on_loopback(_PARTIES, {}).base)
             return [
                 *_transfer(bare, protected, megabytes, repeats),
                 *_steps(bare, protected, "summed", rows, max(3, repeats // 2)),

@@ -1,7 +1,7 @@
 """The names in a certificate: who it is for, and at which addresses.
 
-brpc and yacl check the chain and the dates, never a name (tests/pipelines/certs/test_real_link.py shows it), so what
-binds a party to its messages is the pinned signing key. The names are checked by us before a start, and by people.
+A party's name is compared by each party's door (`party.front`) with the one a caller gives itself, before a start by
+the profile, and by people. Host names and addresses in a certificate are for people only.
 """
 
 import ipaddress
@@ -12,9 +12,9 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from veilflow.pipelines.certs.private_files import KeyFileError
+from veilflow.pipelines.cluster.hosts import check_host, split
 
 _PARTY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
-_HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}))*")
 
 
 def check_party(name: str) -> str:
@@ -29,8 +29,15 @@ def check_party(name: str) -> str:
 
 
 def host_of(address: str) -> str:
-    """The host of ``host`` or ``host:port``."""
-    return address.rsplit(":", 1)[0] if re.fullmatch(r"[^:]+:\d{1,5}", address) else address
+    """The host of ``host`` or ``host:port``.
+
+    Raises:
+        KeyFileError: it is neither an IP address nor a host name, with or without a port.
+    """
+    try:
+        return split(address)[0] if re.fullmatch(r"(\[.*\]|[^:]*):\d+", address) else check_host(address)
+    except ValueError as error:
+        raise KeyFileError(f"{error}.") from None
 
 
 def alternative_names(party: str, addresses: Iterable[str] = ()) -> list[x509.GeneralName]:
@@ -51,10 +58,7 @@ def _general_name(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
-        pass
-    if not _HOST.fullmatch(host):
-        raise KeyFileError(f"'{host}' is neither an IP address nor a host name.")
-    return x509.DNSName(host)
+        return x509.DNSName(host)
 
 
 def subject(common_name: str) -> x509.Name:

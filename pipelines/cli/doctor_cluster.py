@@ -1,12 +1,13 @@
 """Checks of one party's machine against its cluster file: certificates, keys, folders, ports."""
 
+import socket
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
 from veilflow.pipelines.certs.describe import validity_warning
 from veilflow.pipelines.cli.doctor_finding import Finding
-from veilflow.pipelines.cluster.addresses import AddressError, from_bases, is_free
+from veilflow.pipelines.cluster.addresses import AddressError, Addresses, from_bases, is_free
 from veilflow.pipelines.cluster.config import Cluster, load_cluster
 from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.profile import Facts, facts_of, violations
@@ -37,6 +38,7 @@ def findings(file: Path, party: str) -> Iterator[Finding]:
     yield from _profile(facts, cluster)
     yield from _dates(facts)
     yield data_folder(cluster.parties[party].data)
+    yield names(cluster, party)
     yield ports(cluster, party)
 
 
@@ -45,7 +47,7 @@ def _facts(cluster: Cluster, party: str) -> Facts:
     setup = PartySetup(
         party=party,
         parties=list(cluster.parties),
-        addresses=from_bases({name: entry.base for name, entry in cluster.parties.items()}, {}),
+        addresses=Addresses({name: entry.address for name, entry in cluster.parties.items()}, {}, {}),
         folder=Path("/nonexistent/veilflow"),  # a run's folder is judged when there is a run
         data_root=None,
         listen=cluster.parties[party].listen,
@@ -102,12 +104,48 @@ def data_folder(folder: Path | None) -> Finding:
 def ports(cluster: Cluster, party: str) -> Finding:
     """Whether this machine can listen where the others will call; whether they can reach it, only they can tell."""
     entry = cluster.parties[party]
-    addresses = from_bases({name: other.base for name, other in cluster.parties.items()}, {"spu": [party]})
-    numbers = sorted(addresses.own_ports(party))
-    host = entry.listen or entry.base[0]
+    host, base = entry.listen or entry.base[0], entry.base[1]
+    numbers = [base]
+    if cluster.tls is None:
+        try:
+            found = from_bases({name: other.base for name, other in cluster.parties.items()}, {"spu": [party]})
+        except AddressError as error:
+            return Finding("own ports", "wrong", str(error), "choose another base port")
+        numbers = sorted(found.own_ports(party))
     taken = [str(port) for port in numbers if not is_free(host, port)]
     if taken:
         detail = f"{host} cannot be listened on at {', '.join(taken)}"
         fix = "stop what holds them, choose another base port, or give listen: where the address is not this machine's"
         return Finding("own ports", "wrong", detail, fix)
-    return Finding("own ports", "ok", f"{host}, {numbers[0]} to {numbers[-1]} are free")
+    shown = f"{host}, {base} is free" if len(numbers) == 1 else f"{host}, {numbers[0]} to {numbers[-1]} are free"
+    first, last = handed_out(Path("/proc/sys/net/ipv4/ip_local_port_range"))
+    if numbers[-1] >= first and base <= last:
+        detail = f"{shown}, but this system gives {first} to {last} to outgoing connections: one may hold it at a start"
+        return Finding(
+            "own ports", "note", detail, f"choose a port below {first}, or reserve it (ip_local_reserved_ports)"
+        )
+    return Finding("own ports", "ok", shown)
+
+
+def handed_out(file: Path) -> tuple[int, int]:
+    """First and last port that the kernel gives to outgoing connections; those usual on Linux where it does not say."""
+    try:
+        first, last = map(int, file.read_text(encoding="ascii").split())
+    except (OSError, ValueError):
+        return 32768, 60999
+    return first, last
+
+
+def names(cluster: Cluster, party: str) -> Finding:
+    """Whether this machine knows where the others' addresses lead; nobody is called."""
+    unknown = []
+    for name, entry in cluster.parties.items():
+        try:
+            socket.getaddrinfo(*entry.base, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            if name != party or entry.listen is None:
+                unknown.append(f"{name} ({entry.base[0]})")
+    if unknown:
+        detail = f"the name in the address of {', '.join(unknown)} is not known here now"
+        return Finding("addresses", "note", detail, "correct it, or see to it that it is known when a run starts")
+    return Finding("addresses", "ok", "every party's is known here")

@@ -1,11 +1,11 @@
-"""The addresses of every link of a run, derived from one base address per party.
+"""Where the parties of a run listen.
 
-Port layout, counted from a party's base port (the same at every party, so one firewall rule is enough):
+A party has one port, which all its links enter by (`party.front.door`). Without TLS, on one machine, the links that
+libraries drive have ports of their own, counted from the party's:
 
-    +0            SecretFlow's own link
-    +1            control link: heartbeats and aborts
-    +2 .. +9      SPU devices, in the order of the pipeline file
-    +10 ..        two-party links, in the order of `pair_names`
+    +0            the party's port
+    +1 .. +8      SPU devices, in the order of the pipeline file
+    +9 ..         two-party links, in the order of `pair_names`
 """
 
 import json
@@ -14,8 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 
+from veilflow.pipelines.cluster.hosts import join, split
+
 MAX_DEVICES = 8
-_DEVICE_OFFSET = 2
+_DEVICE_OFFSET = 1
 _PAIR_OFFSET = _DEVICE_OFFSET + MAX_DEVICES
 
 
@@ -25,10 +27,9 @@ class AddressError(Exception):
 
 @dataclass(frozen=True)
 class Addresses:
-    """Per link: party -> ``host:port``. ``listen`` holds this machine's own bind host where it differs."""
+    """Party -> ``host:port``; per link of a library likewise, where it has ports of its own."""
 
-    fed: dict[str, str]
-    control: dict[str, str]
+    base: dict[str, str]
     devices: dict[str, dict[str, str]]
     pairs: dict[str, dict[str, str]]
 
@@ -37,9 +38,13 @@ class Addresses:
         return self.pairs[pair_name(one, other)]
 
     def own_ports(self, party: str) -> list[int]:
-        """Every port that ``party`` listens on."""
-        tables = [self.fed, self.control, *self.devices.values(), *self.pairs.values()]
-        return [int(table[party].rsplit(":", 1)[1]) for table in tables if party in table]
+        """Every port that ``party`` listens on, its own one first."""
+        tables = [self.base, *self.devices.values(), *self.pairs.values()]
+        return [split(table[party])[1] for table in tables if party in table]
+
+    def with_one_port(self) -> "Addresses":
+        """The same parties with TLS: every link enters by the party's port."""
+        return Addresses(self.base, {}, {})
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -55,7 +60,7 @@ def pair_name(one: str, other: str) -> str:
 
 
 def ports_needed(parties: Sequence[str]) -> int:
-    """How many consecutive ports a party needs."""
+    """How many consecutive ports a party needs where libraries' links have their own."""
     return _PAIR_OFFSET + len(parties) * (len(parties) - 1) // 2
 
 
@@ -65,18 +70,26 @@ def from_bases(bases: Mapping[str, tuple[str, int]], devices: Mapping[str, Seque
     Args:
         bases: party -> (host, base port), for all parties of the run.
         devices: SPU name -> its parties, in the order of the pipeline file.
+
+    Raises:
+        AddressError: there are more devices than the layout holds, or a base port is too high.
     """
     if len(devices) > MAX_DEVICES:
         raise AddressError(f"{len(devices)} SPU devices, but the port layout holds {MAX_DEVICES}: remove some.")
 
     def at(party: str, offset: int) -> str:
         host, base = bases[party]
-        return f"{host}:{base + offset}"
+        if base + offset > 65535:
+            needed = ports_needed(list(bases))
+            raise AddressError(
+                f"{party} needs {needed} ports from {base} on, and 65535 is the last one: "
+                f"choose a base port up to {65536 - needed}."
+            )
+        return join(host, base + offset)
 
     pairs = [pair_name(*pair) for pair in combinations(sorted(bases), 2)]
     return Addresses(
-        fed={party: at(party, 0) for party in bases},
-        control={party: at(party, 1) for party in bases},
+        base={party: at(party, 0) for party in bases},
         devices={
             name: {party: at(party, _DEVICE_OFFSET + index) for party in parties}
             for index, (name, parties) in enumerate(devices.items())
@@ -117,11 +130,12 @@ def _first_candidate() -> int:
 
 def is_free(host: str, port: int) -> bool:
     """Whether this machine can listen on ``host:port`` now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As brpc does: what a party that has just ended left in TIME_WAIT does not stand in the way of a restart.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
+    try:
+        family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            # As brpc does: what a party that has just ended left in TIME_WAIT does not stand in the way of a restart.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(where)
+    except (OSError, UnicodeError):
+        return False
     return True

@@ -10,8 +10,9 @@
     identity: certs/hospital.signing.pem
     policies: [policies/hospital_private.yaml]
 
-`address` is the base: see `addresses` for the ports that follow it. `listen` replaces the host this party binds to
-(behind NAT). `signing_key` is the public key that a party's messages must carry. `policies` bind this
+`address` is where the others reach a party: one port, which all links enter by (without TLS, on one machine, libraries'
+links have ports that follow it: see `addresses`). `listen` replaces the host this party binds to (behind NAT). IPv6
+addresses stand in brackets. `signing_key` is the public key that a party's messages must carry. `policies` bind this
 party only. `connect_seconds` (120), `silence_seconds` (20) and `stall_minutes` (60) bound what this party waits for:
 the others at the start, a heartbeat, and a message of a party that beats. `profile: simulation` is for one
 machine: every address is loopback, and certificates and keys may be left out.
@@ -20,11 +21,12 @@ machine: every address is loopback, and certificates and keys may be left out.
 import ipaddress
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from veilflow.pipelines.cluster.addresses import AddressError
+from veilflow.pipelines.cluster.hosts import check_host, split
 from veilflow.pipelines.spec.document import parse
 from veilflow.pipelines.spec.problem import Problem, did_you_mean
 
@@ -35,19 +37,23 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _address(text: str) -> str:
+    split(text)
+    return text
+
+
 class PartyEntry(_Strict):
     """One party's row of the table."""
 
-    address: str = Field(pattern=r"^[A-Za-z0-9.\-]+:\d{1,5}$")
-    listen: str | None = Field(None, pattern=r"^[A-Za-z0-9.\-]+$")
+    address: Annotated[str, AfterValidator(_address)]
+    listen: Annotated[str, AfterValidator(check_host)] | None = None
     data: Path | None = None
     signing_key: str | None = None
     """``ed25519:BASE64``: the public key of this party, pinned."""
 
     @property
     def base(self) -> tuple[str, int]:
-        host, port = self.address.rsplit(":", 1)
-        return host, int(port)
+        return split(self.address)
 
 
 class TlsFiles(_Strict):
@@ -128,7 +134,7 @@ def _said(item: Any) -> str:
     if item["type"] == "extra_forbidden":
         known = {name for model in (Cluster, PartyEntry, TlsFiles) for name in model.model_fields}
         return f"unknown key{did_you_mean(str(item['loc'][-1]), known)}"
-    return "is missing" if item["type"] == "missing" else str(item["msg"])
+    return "is missing" if item["type"] == "missing" else str(item["msg"]).removeprefix("Value error, ")
 
 
 def _refuse(path: Path, problems: Sequence[object]) -> None:

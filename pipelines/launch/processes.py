@@ -3,7 +3,11 @@
 In simulation all parties are here; in production this machine's party only, and the same code watches just that one.
 """
 
+import contextlib
 import json
+import os
+import select
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +16,14 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from veilflow.pipelines.cluster.addresses import is_free
+from veilflow.pipelines.cluster.hosts import split
 from veilflow.pipelines.launch.forkserver import context
 from veilflow.pipelines.party.setup import PartySetup
 
 _GRACE_SECONDS = 4.0
 """After a first failure the others may still tell theirs, which is often the cause."""
 _STOP_SECONDS = 20.0
+_KILL_SECONDS = 10.0
 _LOOK_SECONDS = 2.0
 _FIRST_WORD_SECONDS = 180.0
 """The first process waits until SecretFlow is imported."""
@@ -52,6 +58,8 @@ class PartyProcesses:
         self._setups = dict(setups)
         self._pipes: dict[str, Connection] = {}
         self._processes: dict[str, BaseProcess] = {}
+        self._handles: dict[str, int] = {}
+        """The kernel's: what `multiprocessing` knows of a process it knows from its forkserver, which may be killed."""
         self._ended: set[str] = set()
         self._node: dict[str, str] = {}
         self._heard: dict[str, float] = {}
@@ -62,7 +70,7 @@ class PartyProcesses:
 
     @property
     def alive(self) -> bool:
-        return bool(self._processes) and all(process.is_alive() for process in self._processes.values())
+        return bool(self._handles) and not any(_ended(handle) for handle in self._handles.values())
 
     def pid(self, party: str) -> int:
         found = self._processes[party].pid
@@ -81,8 +89,16 @@ class PartyProcesses:
             setup.folder.mkdir(parents=True, exist_ok=True)
             mine, theirs = start.Pipe()
             process = start.Process(target=_entry, args=(theirs, setup.to_json()), name=f"veilflow-{party}")
-            process.start()
-            theirs.close()
+            try:
+                process.start()
+                self._handles[party] = os.pidfd_open(process.pid or 0)
+            except (EOFError, OSError):
+                mine.close()
+                self.kill()
+                log = str(setup.folder / "log.txt")
+                raise PartyFailed(party, "", _NO_HELPER, log, lost=True) from None
+            finally:
+                theirs.close()
             self._pipes[party], self._processes[party] = mine, process
             self._heard[party] = time.monotonic() + _FIRST_WORD_SECONDS
         self._until("ready", on_event)
@@ -110,19 +126,24 @@ class PartyProcesses:
                 except OSError:
                     break  # it has just died; kill() below clears up
             deadline = time.monotonic() + _STOP_SECONDS
-            for process in self._processes.values():
-                process.join(max(0.0, deadline - time.monotonic()))
+            for handle in self._handles.values():
+                _ended(handle, max(0.0, deadline - time.monotonic()))
         self.kill()
 
     def kill(self) -> None:
         """End every process at once."""
+        for handle in self._handles.values():
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+        for handle in self._handles.values():
+            _ended(handle, _KILL_SECONDS)  # until then it holds its ports
+            os.close(handle)
         for process in self._processes.values():
-            if process.is_alive():
-                process.kill()
-            process.join()
+            process.join(_KILL_SECONDS)
         for pipe in self._pipes.values():
             pipe.close()
         self._pipes.clear()
+        self._handles.clear()
         self._processes.clear()
         self._ended.clear()
 
@@ -205,8 +226,8 @@ class PartyProcesses:
 
     def _require_free_ports(self) -> None:
         for party, setup in self._setups.items():
-            host = setup.listen or setup.addresses.fed[party].rsplit(":", 1)[0]
-            taken = [port for port in setup.addresses.own_ports(party) if not is_free(host, port)]
+            host = setup.listen or split(setup.addresses.base[party])[0]
+            taken = [port for port in setup.own_ports if not is_free(host, port)]
             if taken:
                 ports = ", ".join(map(str, taken))
                 raise PartyFailed(
@@ -215,6 +236,16 @@ class PartyProcesses:
                     f"port(s) {ports} on {host} cannot be listened on; free them or change the address",
                     str(setup.folder / "log.txt"),
                 )
+
+
+_NO_HELPER = "the helper process that parties are started from was killed (out of memory?)"
+
+
+def _ended(handle: int, seconds: float = 0.0) -> bool:
+    """Whether the process of a `pidfd_open` has ended, at most ``seconds`` from now."""
+    ready = select.poll()
+    ready.register(handle, select.POLLIN)
+    return bool(ready.poll(1000 * seconds))
 
 
 _FAILURES = {"failed": 0, "exited": 2, "peer_lost": 4}

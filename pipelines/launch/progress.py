@@ -4,6 +4,7 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
@@ -51,6 +52,8 @@ class RunDisplay:
             self._begin(body["node"])
         elif event.kind == "progress":
             self._advance(body["node"], body["fraction"], body["values"])
+        elif event.kind == "waiting":
+            self._console.print(f" [dim]… {escape(body['text'])}[/]", highlight=False)
         elif event.kind == "restarting":
             self._restart(body["message"], body["left"])
         elif event.kind == "node_done":

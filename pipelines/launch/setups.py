@@ -83,8 +83,11 @@ def party_setup(pipeline: Pipeline, out: Path, cluster: Cluster, party: str) -> 
         raise SetupError(f"the cluster file has no address for {', '.join(missing)}.")
     devices = spu_devices(pipeline)
     bases: Mapping[str, tuple[str, int]] = {name: cluster.parties[name].base for name in parties}
-    addresses: Addresses = from_bases(bases, {name: device.parties for name, device in devices.items()})
     tls = cluster.tls
+    if tls is None:
+        addresses = from_bases(bases, {name: device.parties for name, device in devices.items()})
+    else:
+        addresses = Addresses({name: cluster.parties[name].address for name in parties}, {}, {})
     entry = cluster.parties[party]
     setup = PartySetup(
         party=party,

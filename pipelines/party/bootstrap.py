@@ -1,8 +1,5 @@
 """The one way a party joins a run: strict decoding first, then the handshake, then SecretFlow in production mode over
-our own proxy, TLS on wherever a link can leave the machine.
-
-SecretFlow 1.14.0b0 fills the certificate paths of its own link but never sets ``enable_ssl``, and yacl then sends
-plaintext without a word. `wire.proxy` sets it, and `join` asks the link itself before anything is sent.
+our own proxy and connections. SPU links are given addresses that only this process reaches, wherever the run has TLS.
 """
 
 import secretflow as sf
@@ -10,18 +7,17 @@ from secretflow.distributed.fed.global_context import get_global_context
 from secretflow.spec.extend.cluster_pb2 import SFClusterConfig, SFClusterDesc
 
 from veilflow.pipelines.certs.keys import load_signing_key, parse_public
+from veilflow.pipelines.cluster.hosts import join as join_address
+from veilflow.pipelines.cluster.hosts import split
 from veilflow.pipelines.party import archives, storage_jail
+from veilflow.pipelines.party.front.routes import Routes
 from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.party.sf_config import device_descriptions
 from veilflow.pipelines.party.wire import codec, proxy
-from veilflow.pipelines.party.wire.errors import WireRefused
 from veilflow.pipelines.party.wire.identity import Identity
+from veilflow.pipelines.party.wire.objects import ObjectLinks
 from veilflow.pipelines.profile import check_start, facts_of
 from veilflow.pipelines.profile.machine import private_tmp
-
-
-class BootstrapError(WireRefused):
-    """The party cannot join safely; the message says why."""
 
 
 def prepare(setup: PartySetup) -> Identity:
@@ -40,40 +36,37 @@ def prepare(setup: PartySetup) -> Identity:
     return Identity(setup.party, load_signing_key(setup.identity), pins)
 
 
-def join(setup: PartySetup, wire: proxy.Wire, job: str) -> SFClusterConfig:
+def join(setup: PartySetup, wire: proxy.Wire, links: ObjectLinks, routes: Routes | None, job: str) -> SFClusterConfig:
     """Connect to the other parties and return the cluster description that components see.
 
     Args:
+        links: what SecretFlow's objects travel on.
+        routes: the ways of libraries' links; None without TLS.
         job: the name that the handshake agreed on.
 
     Raises:
-        BootstrapError: the link would not be encrypted.
+        PeerGone: a peer did not connect.
     """
-    made = proxy.install(wire)
-    parties = {party: {"address": address} for party, address in setup.addresses.fed.items()}
-    own = setup.addresses.fed[setup.party]
-    if setup.listen:
-        parties[setup.party]["listen_addr"] = f"{setup.listen}:{own.rsplit(':', 1)[1]}"
+    made = proxy.install(wire, links, setup.connect_seconds)
     sf.init(
-        cluster_config={"parties": parties, "self_party": setup.party},
-        tls_config=fed_tls(setup.tls),
+        cluster_config={
+            "parties": {party: {"address": address} for party, address in setup.addresses.base.items()},
+            "self_party": setup.party,
+        },
         ray_mode=False,
         cross_silo_comm_backend="brpc_link",
         cross_silo_comm_options={
+            # Of brpc, which is not used; SecretFlow would set what it does not find.
             "connect_retry_times": setup.connect_attempts,
-            "connect_retry_interval_ms": 100,
             "recv_timeout_ms": setup.stall_ms,
-            "timeout_in_ms": 120 * 1000,
         },
         enable_waiting_for_other_parties_ready=True,
         logging_level="warning",
         job_name=job,
     )
     (link,) = made
-    if setup.tls is not None and not link.encrypted:
-        raise BootstrapError("TLS was asked for but the link would send plaintext.")
     link.attach(get_global_context())
-    return _cluster_config(setup)
+    return _cluster_config(setup, routes)
 
 
 def leave(on_error: bool) -> None:
@@ -81,27 +74,25 @@ def leave(on_error: bool) -> None:
     sf.shutdown(barrier_on_shutdown=not on_error, on_error=on_error)
 
 
-def fed_tls(tls: dict[str, str] | None) -> dict[str, str] | None:
-    """Our names for the three PEM files -> SecretFlow's."""
-    return None if tls is None else {"ca_cert": tls["ca"], "cert": tls["certificate"], "key": tls["key"]}
-
-
-def _cluster_config(setup: PartySetup) -> SFClusterConfig:
+def _cluster_config(setup: PartySetup, routes: Routes | None) -> SFClusterConfig:
     config = SFClusterConfig(
         desc=SFClusterDesc(parties=setup.parties, devices=device_descriptions(setup)),
         private_config=SFClusterConfig.PrivateConfig(self_party=setup.party),
     )
     fed = config.public_config.ray_fed_config
     fed.parties.extend(setup.parties)
-    fed.addresses.extend(setup.addresses.fed[party] for party in setup.parties)
-    for name, table in setup.addresses.devices.items():
+    fed.addresses.extend(setup.addresses.base[party] for party in setup.parties)
+    for name, device in setup.devices.items():
+        own = None if routes is None else routes.addresses(f"spu {name}", device.parties)
+        table = own or setup.addresses.devices[name]
         spu = config.public_config.spu_configs.add(name=name)
         spu.parties.extend(table)
         spu.addresses.extend(table.values())
-        if setup.listen:
-            spu.listen_addresses.extend(_listening(setup, party, address) for party, address in table.items())
+        if setup.listen and routes is None:
+            spu.listen_addresses.extend(listening_at(setup, party, address) for party, address in table.items())
     return config
 
 
-def _listening(setup: PartySetup, party: str, address: str) -> str:
-    return f"{setup.listen}:{address.rsplit(':', 1)[1]}" if party == setup.party else address
+def listening_at(setup: PartySetup, party: str, address: str) -> str:
+    """``address``; this party's own with the host that it is told to listen on."""
+    return join_address(setup.listen, split(address)[1]) if setup.listen and party == setup.party else address

@@ -10,7 +10,6 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
 
 MAX_FRAME = 1 << 17
 _HEAD_BYTES = 4
@@ -29,20 +28,12 @@ class PeerGone(Exception):
         self.why = why
 
 
-def tls_context(tls: Mapping[str, str], server: bool) -> ssl.SSLContext:
-    """TLS 1.3, both sides with a certificate of the run's authority.
+class PeerAtFault(Exception):
+    """A party, perhaps this one, cannot take part, and trying again would not help."""
 
-    Names are not compared, as on the other links: who speaks is decided by the pinned signing keys.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_cert_chain(tls["certificate"], tls["key"])
-    context.load_verify_locations(tls["ca"])
-    if server:
-        context.num_tickets = 0  # nobody resumes a session
-    return context
+    def __init__(self, peer: str, why: str) -> None:
+        super().__init__(f"{peer} {why}")
+        self.peer, self.why = peer, why
 
 
 class Connection:

@@ -18,7 +18,11 @@ from secretflow_spec.v1.data_pb2 import StorageConfig
 
 from veilflow.components.devices.checked_spu import CheckedSPU
 from veilflow.components.devices.early import Done
+from veilflow.components.devices.link import clear
 from veilflow.components.devices.shell_safe import lasting_path
+from veilflow.pipelines.cluster.addresses import pair_name
+from veilflow.pipelines.party.bootstrap import listening_at
+from veilflow.pipelines.party.front.routes import Routes
 from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.party.wire.link_check import Check
 from veilflow.pipelines.party.wire.proxy import Wire
@@ -43,7 +47,10 @@ class Devices:
             return held
         if held is not None:
             held.shutdown()
-        made = CheckedSPU(with_tls(cluster_def, self._setup), link_desc, log_options=self._log_options())
+        for node in cluster_def["nodes"]:
+            if node["party"] == self._setup.party:
+                clear(node.get("listen_address") or node["address"])
+        made = CheckedSPU(cluster_def, link_desc, log_options=self._log_options())
         made.veilflow_runtime = wanted
         self._made[ports] = made
         return made
@@ -57,21 +64,6 @@ class Devices:
         for device in self._made.values():
             device.shutdown()
         self._made.clear()
-
-
-def with_tls(cluster_def: dict[str, Any], setup: PartySetup) -> dict[str, Any]:
-    """A copy of an SPU's definition whose own node carries the run's TLS files."""
-    definition = copy.deepcopy(cluster_def)
-    if setup.tls is not None:
-        options = {
-            "certificate_path": setup.tls["certificate"],
-            "private_key_path": setup.tls["key"],
-            "ca_file_path": setup.tls["ca"],
-            "verify_depth": 1,
-        }
-        for node in definition["nodes"]:
-            node["tls_opts"] = {"server_ssl_opts": options, "client_ssl_opts": options}
-    return definition
 
 
 class RunContext(Context):  # type: ignore[misc]
@@ -89,6 +81,7 @@ class RunContext(Context):  # type: ignore[misc]
         device: str | None = None,
         wire: Wire | None = None,
         link_check: Check | None = None,
+        routes: Routes | None = None,
     ) -> None:
         storage = StorageConfig(type="local_fs", local_fs=StorageConfig.LocalFSConfig(wd=str(setup.folder)))
         super().__init__(storage, cluster, None)
@@ -102,8 +95,8 @@ class RunContext(Context):  # type: ignore[misc]
         """Party -> its public signing key as text; a simulation's keys live as long as it does, and name nobody."""
         self.export_dir: Path = setup.folder / "exports"
         self.checkpoint_dir: Path = setup.folder / "checkpoints" / node
-        self.link_tls = setup.tls
         self.link_check = link_check
+        self._routes = routes
         self._wire = wire
         self.receipts: list[dict[str, Any]] = []
         self.early: Callable[[], Done | None] | None = None
@@ -134,12 +127,11 @@ class RunContext(Context):  # type: ignore[misc]
         return self._devices.spu(definition, spu_config.get("link_desc"))
 
     def pair_addresses(self, one: str, other: str) -> dict[str, str]:
-        """Reserved addresses of the two-party link between two parties."""
-        table = dict(self.setup.addresses.of_pair(one, other))
-        own = self.setup.party
-        if self.setup.listen and own in table:
-            table[own] = f"{self.setup.listen}:{table[own].rsplit(':', 1)[1]}"
-        return table
+        """Where a library reaches either end of the two-party link between two parties, or listens itself."""
+        if self._routes is not None:
+            return self._routes.addresses(f"pair {pair_name(one, other)}", sorted((one, other)))
+        table = self.setup.addresses.of_pair(one, other)
+        return {party: listening_at(self.setup, party, address) for party, address in table.items()}
 
     def update_progress(self, percent: float, infos: dict[str, str] | None = None) -> None:
         self._emit("progress", {"node": self.node, "fraction": float(percent), "values": infos or {}})

@@ -5,7 +5,7 @@ Adversary    a member that speaks as another one: every message is signed and nu
 Reveals      to all parties: that a party is alive, and on abort a step's name, a constant code, and which peer was
              lost. Never a message text, which could carry data.
 Not covered  a peer that keeps beating while its work is stuck: `PartySetup.stall_minutes` bounds every receive.
-Assumes      TLS on the link wherever it leaves the machine (`connection.tls_context`).
+Assumes      TLS on the link wherever it leaves the machine (`front.tls`).
 Cost         one small message per party, peer and `_BEAT_SECONDS`.
 Reference    none; failure detection by heartbeat, and by the kernel's word that a connection was closed.
 """
@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from veilflow.pipelines.party.connection import PeerGone
+from veilflow.pipelines.party.front.front import Front
 from veilflow.pipelines.party.mesh import Mesh
 from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.party.wire.errors import WireRefused
@@ -42,6 +43,7 @@ class ControlLink:
 
     Raises:
         PeerGone: a peer did not come in time, or left during the handshake.
+        PeerAtFault: a peer, or this party, cannot take part as it is set up.
         WireRefused: the handshake failed; the message says what differs.
     """
 
@@ -50,9 +52,11 @@ class ControlLink:
         setup: PartySetup,
         identity: Identity,
         facts: Mapping[str, str],
+        front: Front,
         on_loss: Callable[[str, str, str], None],
+        tell: Callable[[str], None] = lambda text: None,
     ) -> None:
-        table = setup.addresses.control
+        table = setup.addresses.base
         self._peers = [party for party in table if party != setup.party]
         self._silence, self._patience = float(setup.silence_seconds), float(setup.connect_seconds)
         self._identity = identity
@@ -63,13 +67,15 @@ class ControlLink:
         self._number = 0
         self.job = ""
         """128 bits as hex, the same at every party and in no other run."""
-        self._mesh = Mesh(identity, table, setup.listen, setup.tls, lambda peer: self._report(peer, "gone", ""))
+        gone = lambda peer: self._report(peer, "gone", "")  # noqa: E731
+        self._mesh = Mesh(setup.party, table, front.door, front.caller, gone, tell)
         self._mesh.connect(setup.connect_seconds)
         try:
             self.job = shake_hands(identity, list(table), facts, self._exchange)
         except WireRefused:
             self._tell_all(_REFUSED)
             raise
+        self._mesh.settle()
         self._heard = dict.fromkeys(self._peers, time.monotonic())
         threading.Thread(target=self._beat, name="control-beat", daemon=True).start()
         for peer in self._peers:
@@ -107,10 +113,13 @@ class ControlLink:
         found: dict[str, bytes] = {}
         end = time.monotonic() + self._patience
         while len(found) < len(self._peers):
+            self._mesh.require_no_fault()
             for peer in [name for name in self._peers if name not in found]:
                 try:
                     found[peer] = self._mesh.receive(peer, _SLICE_SECONDS)
                 except PeerGone as loss:  # one that died is noticed while we wait for another
+                    if not loss.silent:
+                        self._mesh.ask(peer)
                     if not loss.silent or time.monotonic() > end:
                         raise
                     continue

@@ -15,7 +15,7 @@ from secretflow.utils.errors import SFException
 from veilflow.components.errors import ComponentError, InternalError
 from veilflow.components.machine import refusal
 from veilflow.pipelines.certs.private_files import KeyFileError
-from veilflow.pipelines.party.connection import PeerGone
+from veilflow.pipelines.party.connection import PeerAtFault, PeerGone
 from veilflow.pipelines.party.wire.errors import EgressRefused, PeerStalled, WireRefused
 from veilflow.pipelines.profile import ProfileError
 
@@ -49,7 +49,7 @@ def is_expected(error: BaseException, party: str) -> bool:
     """Whether ``error`` is one that we raise on purpose, or the machine's; anything else may be a library's way to lose
     a peer."""
     cause = _unwrap(error, party)[0]
-    ours = (ComponentError, AgreementError, *_RULES, PeerGone, PeerStalled)
+    ours = (ComponentError, AgreementError, *_RULES, PeerAtFault, PeerGone, PeerStalled)
     return isinstance(cause, ours) or refusal(cause) is not None
 
 
@@ -62,6 +62,8 @@ def describe(error: BaseException, party: str, node: str) -> Failure:
         return Failure(origin, node, str(cause), "component" if origin == party else "remote")
     if isinstance(cause, _RULES):
         return Failure(party, node, str(cause), "refused")
+    if isinstance(cause, PeerAtFault):
+        return Failure(cause.peer, node, cause.why, "refused")
     if isinstance(cause, (PeerGone, PeerStalled)):
         return Failure(cause.peer, node, str(cause).removeprefix(f"{cause.peer} "), "lost")
     if isinstance(cause, InternalError):

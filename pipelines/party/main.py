@@ -26,6 +26,7 @@ from veilflow.pipelines.profile.machine import wipe_tmp
 log = logging.getLogger("veilflow")
 
 _BEAT_SECONDS = 2.0
+_MAX_SAID = 100
 FAILED = 4
 """Exit code of a party process whose run failed."""
 
@@ -87,33 +88,55 @@ class _Server:
         from veilflow.pipelines.party.context import Devices
         from veilflow.pipelines.party.control import ControlLink
         from veilflow.pipelines.party.facts import installation
+        from veilflow.pipelines.party.front.front import Front
+        from veilflow.pipelines.party.front.routes import Routes
         from veilflow.pipelines.party.session import Party
         from veilflow.pipelines.party.traffic import TrafficMeter
         from veilflow.pipelines.party.wire import link_check
         from veilflow.pipelines.party.wire.gate import Gate
+        from veilflow.pipelines.party.wire.objects import ObjectLinks
         from veilflow.pipelines.party.wire.proxy import Wire
         from veilflow.pipelines.party.wire.transcript import Transcript
 
         self._setup = setup
         self._channel = channel
         self._node = ""
+        self._joined = False
+        self._said: set[str] = set()
         self._ending = threading.Lock()
         channel.emit("starting", {"pid": os.getpid()})
         identity = bootstrap.prepare(setup)
         self._installed = installation(setup)
-        self._control = ControlLink(setup, identity, self._installed, self._lost)
-        check = link_check.checker(identity, self._control.job)
+        front = Front.open(setup, identity, self._waiting)
+        self._control = ControlLink(setup, identity, self._installed, front, self._lost, self._waiting)
+        job = self._control.job
+        parties, stall = list(setup.addresses.base), setup.stall_ms / 1000
+        links = ObjectLinks(setup.party, parties, front.door, front.caller, job, stall)
+        routes = None
+        if setup.tls is not None:
+            routes = Routes(setup.party, setup.folder / "tmp" / "links", front.door, front.caller, job)
+        check = link_check.checker(identity, job)
         link_check.install(check)
         self._wire = Wire(identity, Gate(setup.party), Transcript(setup.folder), self._refused)
         try:
-            cluster = bootstrap.join(setup, self._wire, self._control.job)
+            cluster = bootstrap.join(setup, self._wire, links, routes, job)
         except BaseException as error:
             self._leave_word(error)
             raise
         # After joining: SecretFlow installs its own handler, which would end the process without a word.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        self._party = Party(setup, cluster, Devices(setup), TrafficMeter(), self._emit, self._wire, check)
+        self._party = Party(setup, cluster, Devices(setup), TrafficMeter(), self._emit, self._wire, check, routes)
+        self._joined = True
         channel.emit("ready", {})
+
+    def _waiting(self, text: str) -> None:
+        """What stands in the way of joining, and who was refused; said when it happens, each once."""
+        if text in self._said or len(self._said) >= _MAX_SAID:  # strangers may come by the thousand
+            return
+        self._said.add(text)
+        log.warning("%s", text)
+        if not self._joined:
+            self._channel.emit("waiting", {"text": text})
 
     def serve(self) -> None:
         while True:

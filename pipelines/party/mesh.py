@@ -2,92 +2,133 @@
 
 Computes     a connection to every peer, each to a process that is joining too: one that is in a run already, since it
              has not yet noticed that a peer died, says so and takes that as the news that the peer was started anew.
-Adversary    anybody who can reach the port. Without TLS it can connect and waste time; it cannot pass for a party.
-Reveals      to whoever connects: a random number. To an authority's members: that a party is joining.
-Not covered  a member that relays other parties' bytes: everything that follows is signed.
+             Parties that call this one are called, too: other links of the run need the way there as well.
+             What trying again would not mend (a certificate, a key, a clock, a name) ends the wait at once, here and,
+             by `news`, at everybody who can be reached.
+Adversary    as `front.door`. Nothing that a stranger does ends the wait: what does was signed by a pinned key, or found
+             by this party at the very address of a peer.
+Reveals      as `front.greeting`; to pinned parties, who cannot go on and a constant code.
+Not covered  whoever holds a peer's address on the network can keep this party from joining: by silence, too.
 Assumes      the pinned signing keys; TLS wherever the link leaves the machine.
 Cost         one connection per pair and attempt; refused attempts are repeated every `_RETRY_SECONDS`.
-Reference    challenge and response, as in ISO/IEC 9798-3.
+Reference    none.
 """
 
-import contextlib
-import logging
-import secrets
 import socket
-import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from veilflow.pipelines.party.connection import Connection, PeerGone, tls_context
-from veilflow.pipelines.party.wire.errors import WireRefused
-from veilflow.pipelines.party.wire.identity import SIGNATURE_BYTES, Identity
+from veilflow.pipelines.party.connection import Connection, PeerAtFault, PeerGone
+from veilflow.pipelines.party.front.calling import Caller, CallFailed, NotListening, Over, Unresolved, hang_up
+from veilflow.pipelines.party.front.door import Door
+from veilflow.pipelines.party.front.greeting import Answer, Hello
 
-log = logging.getLogger("veilflow")
-
-_GREETING = "greeting"
-_WELCOME, _BUSY = b"welcome", b"busy"
+CONTROL, PROBE, NEWS = "control", "probe", "news"
+CODES = {
+    "certificate": "its certificate is not accepted by {teller}",
+    "clock": "its certificate is not valid by the clock of {teller}",
+    "unresolved": "the name in its address is not known at {teller}",
+    "identity": "it is not, for {teller}, who it says it is",
+    "start": "it does not start; its own message says why",
+}
+"""What news may say about a party."""
 _FIRST_RETRY_SECONDS, _RETRY_SECONDS = 0.01, 0.2
 """Parties that start together miss each other by milliseconds; later ones are waited for patiently."""
 _POLL_SECONDS = 0.01
-_GREETING_SECONDS = 5.0
-_DIAL_SECONDS = 4.0
-_AT_A_TIME = 16
-"""Greetings in progress; more strangers than that wait in the kernel's queue."""
+_UNRESOLVED_SECONDS = 5.0
+"""A machine that is only starting may get its name a little later."""
+NEWS_SECONDS = 10.0
+_ASK_SECONDS = 1.0
 
 
 class Mesh:
     """This party's connections.
 
     Args:
-        identity: who we are, and everybody's public keys.
+        me: who we are.
         addresses: party -> ``host:port``; the order is the same at every party.
-        listen: the host to bind to, where it is not the address's own.
-        tls: PEM files, or None for plain text on one machine.
+        door, caller: this party's port, and the way to the others'.
         on_return: called with the name of a connected party that comes a second time: it was started anew.
+        tell: told in words, at once, what stands in the way meanwhile.
     """
 
     def __init__(
         self,
-        identity: Identity,
+        me: str,
         addresses: Mapping[str, str],
-        listen: str | None,
-        tls: Mapping[str, str] | None,
+        door: Door,
+        caller: Caller,
         on_return: Callable[[str], None],
+        tell: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self._identity, self._addresses, self._on_return = identity, dict(addresses), on_return
         order = list(addresses)
-        self._me = identity.party
-        self._peers = [party for party in order if party != self._me]
-        self._dialled = order[: order.index(self._me)]
-        self._server_tls = None if tls is None else tls_context(tls, server=True)
-        self._client_tls = None if tls is None else tls_context(tls, server=False)
+        self._me, self._addresses, self._door, self._caller = me, dict(addresses), door, caller
+        self._on_return, self._tell = on_return, tell
+        self._peers = [party for party in order if party != me]
+        self._dialled = order[: order.index(me)]
         self._connections: dict[str, Connection] = {}
-        self._why: dict[str, str] = {}
-        self._turned_away = ""
+        self._seen: dict[str, str] = {}
+        self._fault: PeerAtFault | None = None
+        self._news = ""
         self._lock = threading.Lock()
-        self._complete = threading.Event()
-        self._stopped = threading.Event()
-        self._guests = threading.Semaphore(_AT_A_TIME)
-        self._server = _listening(self._addresses[self._me], listen)
+        self._reached: set[str] = set()
+        self._settled = False
+        self._told = threading.Event()
+        self._complete, self._stopped = threading.Event(), threading.Event()
+        self._calls = {peer: threading.Event() for peer in self._peers}
+        door.serve(CONTROL, self._admit, self._take)
+        door.serve(PROBE, lambda hello: self._over() or "welcome", lambda link, hello: hang_up(link))
+        door.serve(NEWS, self._hear_news, lambda link, hello: hang_up(link))
 
     def connect(self, seconds: float) -> None:
         """Wait until every peer is connected.
 
         Raises:
+            PeerAtFault: one never will be; the others have been told.
             PeerGone: one did not come in time; the message says what was last seen of it.
         """
         deadline = time.monotonic() + seconds
-        _background(self._accept, "control-accept")
-        for peer in self._dialled:
-            _background(self._dial, f"control-dial-{peer}", peer)
+        for peer in self._peers:
+            threading.Thread(target=self._dial, args=(peer,), name=f"control-dial-{peer}", daemon=True).start()
         while not self._all_there():
+            self.require_no_fault()
             if time.monotonic() > deadline:
                 self.close()
-                missing = [peer for peer in self._peers if peer not in self._connections]
+                missing = [peer for peer in self._peers if peer not in self._connections.keys() & self._reached]
                 peer = missing[0] if missing else self._peers[0]
                 raise PeerGone(peer, True, self._what_was_seen(peer, seconds))
             time.sleep(_POLL_SECONDS)
+
+    def require_no_fault(self) -> None:
+        """Go on, unless somebody cannot take part; asked until the parties have shaken hands.
+
+        Raises:
+            PeerAtFault: the others have been told.
+        """
+        if self._fault is not None:
+            self._told.wait(NEWS_SECONDS + 2)
+            self.close()
+            raise self._fault
+
+    def ask(self, peer: str) -> None:
+        """Why ``peer`` has left, asked of itself.
+
+        Raises:
+            PeerAtFault: it says that somebody cannot take part.
+        """
+        try:
+            hang_up(self._caller.call(peer, PROBE))
+        except Over as told:
+            self._believe(peer, told.about, told.news)
+        except CallFailed:
+            pass
+        self.require_no_fault()
+
+    def settle(self) -> None:
+        """From now on the control link carries all news."""
+        with self._lock:
+            self._settled = True
 
     def send(self, peer: str, raw: bytes) -> None:
         self._connections[peer].send(raw)
@@ -96,11 +137,10 @@ class Mesh:
         return self._connections[peer].receive(seconds)
 
     def close(self) -> None:
-        """Stop listening and drop every connection."""
+        """Drop every connection."""
         self._stopped.set()
-        with contextlib.suppress(OSError):
-            self._server.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
-        self._server.close()
+        for event in self._calls.values():
+            event.set()
         with self._lock:
             for connection in self._connections.values():
                 connection.close()
@@ -109,126 +149,135 @@ class Mesh:
         with self._lock:
             for peer in [name for name, connection in self._connections.items() if connection.dead()]:
                 self._connections.pop(peer).close()  # it died while we waited for others; it may come again
-            if len(self._connections) == len(self._peers):
+            if len(self._connections) == len(self._reached) == len(self._peers) and self._fault is None:
                 self._complete.set()
         return self._complete.is_set()
 
     def _what_was_seen(self, peer: str, seconds: float) -> str:
-        at = self._addresses[peer]
-        seen = self._why.get(peer, "it did not connect")
-        if peer not in self._dialled and self._turned_away:
-            seen += f"; a caller was refused: {self._turned_away}"
-        return f"was not there within {seconds:.0f} s (at {at}; {seen})"
+        seen = self._seen.get(peer, "it did not connect")
+        return f"was not there within {seconds:.0f} s (at {self._addresses[peer]}; {seen})"
 
-    def _accept(self) -> None:
-        while not self._stopped.is_set():
-            self._guests.acquire()
-            try:
-                raw, _ = self._server.accept()
-            except OSError:  # closed, or out of descriptors for a moment
-                self._guests.release()
-                self._stopped.wait(0.1)
-                continue
-            _background(self._greet, "control-guest", raw)
+    def _over(self) -> Answer | None:
+        return None if self._fault is None else Answer(code="over", about=self._fault.peer, news=self._news)
 
-    def _greet(self, raw: socket.socket) -> None:
-        """Who has come? Whatever goes wrong with a stranger is a line in our log and nothing else."""
-        guest = raw
-        try:
-            raw.settimeout(_GREETING_SECONDS)
-            if self._server_tls is not None:
-                guest = self._server_tls.wrap_socket(raw, server_side=True)
-            connection = Connection(guest, "a stranger")
-            nonce = secrets.token_bytes(32)
-            connection.send(nonce)
-            peer = self._named(connection.receive(_GREETING_SECONDS), nonce)
-            connection.peer = peer
-            self._take(connection, peer)
-        except (OSError, PeerGone, WireRefused) as error:
-            self._turned_away = _in_words(error)
-            log.warning("control link: a connection was refused: %s", error)
-            guest.close()
-        finally:
-            self._guests.release()
+    def _admit(self, hello: Hello) -> "str | Answer":
+        if hello.caller in self._dialled:
+            return "stranger"
+        if (over := self._over()) is not None:
+            return over
+        if not self._complete.is_set():
+            return "welcome"
+        # A moment later, so that the caller has its answer before this process ends.
+        timer = threading.Timer(0.2, self._on_return, (hello.caller,))
+        timer.daemon = True
+        timer.start()
+        return "busy"
 
-    def _named(self, answer: bytes, nonce: bytes) -> str:
-        name, signature = answer[:-SIGNATURE_BYTES].decode("utf-8", "replace"), answer[-SIGNATURE_BYTES:]
-        if name not in self._peers or name in self._dialled:
-            raise WireRefused("somebody who is not expected to call")
-        self._identity.require(name, _GREETING, _statement(nonce, name, self._me), signature)
-        return name
-
-    def _take(self, connection: Connection, peer: str) -> None:
+    def _take(self, link: socket.socket, hello: Hello) -> None:
+        connection = Connection(link, hello.caller)
         with self._lock:
-            joining = not self._complete.is_set()
-            if joining:
-                before = self._connections.pop(peer, None)
+            if not self._complete.is_set():
+                before = self._connections.pop(hello.caller, None)
                 if before is not None:
                     before.close()
-                connection.send(_WELCOME)
-                self._connections[peer] = connection
-        if not joining:
-            connection.send(_BUSY)
-            connection.close()
-            self._on_return(peer)
+                self._connections[hello.caller] = connection
+                self._calls[hello.caller].set()
+                return
+        connection.close()  # the one before it was still good
+
+    def _hear_news(self, hello: Hello) -> str:
+        if hello.about not in self._addresses or hello.code not in CODES:
+            return "channel"
+        self._believe(hello.caller, hello.about, hello.code)
+        return "welcome"
+
+    def _believe(self, teller: str, about: str, code: str) -> None:
+        if about in self._addresses and code in CODES:
+            why = f"cannot take part: {CODES[code].format(teller=teller)}"
+            if self._end(PeerAtFault(about, why), code):
+                self._told.set()
+
+    def _end(self, fault: PeerAtFault, code: str) -> bool:
+        with self._lock:
+            first = self._fault is None and not self._settled
+            if first:
+                self._fault, self._news = fault, code
+        return first
 
     def _dial(self, peer: str) -> None:
-        pause = _FIRST_RETRY_SECONDS
+        pause, unresolved = _FIRST_RETRY_SECONDS, 0.0
         while not self._complete.is_set() and not self._stopped.is_set():
             with self._lock:
-                there = peer in self._connections
+                there = peer in (self._connections if peer in self._dialled else self._reached)
             if not there:
                 try:
                     self._call(peer)
-                except (OSError, PeerGone) as error:
-                    if peer not in self._why or not isinstance(error, ConnectionRefusedError):
-                        self._why[peer] = _in_words(error)  # that it has stopped listening hides no better reason
-            self._stopped.wait(pause)
+                    unresolved = 0.0
+                except Over as told:
+                    self._believe(peer, told.about, told.news)
+                except CallFailed as failed:
+                    unknown = isinstance(failed, Unresolved)
+                    unresolved = (unresolved or time.monotonic()) if unknown else 0.0
+                    lasting = unknown and time.monotonic() - unresolved > _UNRESOLVED_SECONDS
+                    self._note(failed)
+                    if failed.final or lasting:
+                        self._give_up(failed)
+                        return
+            self._calls[peer].wait(pause)
+            self._calls[peer].clear()
             pause = min(2 * pause, _RETRY_SECONDS)
 
     def _call(self, peer: str) -> None:
-        host, port = self._addresses[peer].rsplit(":", 1)
-        link = socket.create_connection((host, int(port)), _DIAL_SECONDS)
-        try:
-            if self._client_tls is not None:
-                link = self._client_tls.wrap_socket(link)
-            connection = Connection(link, peer)
-            nonce = connection.receive(_GREETING_SECONDS)
-            statement = _statement(nonce, self._me, peer)
-            connection.send(self._me.encode() + self._identity.sign(_GREETING, statement))
-            if connection.receive(_GREETING_SECONDS) != _WELCOME:
-                raise PeerGone(peer, False, "is still busy with an earlier attempt")
-        except BaseException:
-            link.close()
-            raise
+        if peer not in self._dialled:
+            hang_up(self._caller.call(peer, PROBE))
+            self._seen[peer] = "it is there and has not connected yet"
+            with self._lock:
+                self._reached.add(peer)
+            return
+        connection = Connection(self._caller.call(peer, CONTROL), peer)
         with self._lock:
             self._connections[peer] = connection
+            self._reached.add(peer)
+
+    def _note(self, failed: CallFailed) -> None:
+        before, now = self._seen.get(failed.peer), f"it {failed.why}"
+        if isinstance(failed, NotListening):  # hides no better reason
+            self._seen.setdefault(failed.peer, now)
+        elif before != now:
+            self._seen[failed.peer] = now
+            self._tell(f"waiting for {failed.peer}: {now}")
+
+    def _give_up(self, failed: CallFailed) -> None:
+        about = self._me if failed.ours else failed.peer
+        what = f"{failed.peer} {failed.why}" if failed.ours else f"it {failed.why}"
+        fault = PeerAtFault(about, f"cannot take part: {what} (at {self._addresses[failed.peer]})")
+        code = failed.code or "unresolved"
+        if not self._stopped.is_set() and self._end(fault, code):
+            spread(self._caller, self._peers, about, code)
+            # Whoever this party cannot call is connected here, or will call: it has a moment to ask.
+            with self._lock:
+                for connection in self._connections.values():
+                    connection.close()
+            time.sleep(_ASK_SECONDS)
+            self._told.set()
 
 
-def _statement(nonce: bytes, caller: str, called: str) -> bytes:
-    return nonce + f"{caller}\0{called}".encode()
+def spread(caller: Caller, peers: Sequence[str], about: str, code: str, seconds: float = NEWS_SECONDS) -> None:
+    """Tell every peer that ``about`` cannot take part; waits for those who do not listen yet, no longer than said."""
+    deadline = time.monotonic() + seconds
 
+    def tell(peer: str) -> None:
+        while time.monotonic() < deadline:
+            try:
+                hang_up(caller.call(peer, NEWS, about=about, code=code))
+                return
+            except CallFailed as failed:
+                if failed.final or failed.heard:
+                    return
+            time.sleep(_RETRY_SECONDS)
 
-def _listening(address: str, listen: str | None) -> socket.socket:
-    host, port = address.rsplit(":", 1)
-    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    server.bind((listen or host, int(port)))
-    server.listen(64)
-    return server
-
-
-def _in_words(error: Exception) -> str:
-    if isinstance(error, PeerGone):
-        return f"it {error.why}"
-    if isinstance(error, TimeoutError):
-        return f"it said nothing for {_GREETING_SECONDS:.0f} s, as one does that expects no TLS"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate was refused: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return f"no TLS with it: {error.reason}"
-    return str(getattr(error, "strerror", None) or error).lower()
-
-
-def _background(work: Callable[..., None], name: str, *args: object) -> None:
-    threading.Thread(target=work, args=args, name=name, daemon=True).start()
+    threads = [threading.Thread(target=tell, args=(peer,), daemon=True) for peer in peers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, deadline + 1 - time.monotonic()))

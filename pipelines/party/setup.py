@@ -59,6 +59,11 @@ class PartySetup:
         return self.profile == "simulation"
 
     @property
+    def own_ports(self) -> list[int]:
+        """Every port that this party listens on."""
+        return (self.addresses if self.tls is None else self.addresses.with_one_port()).own_ports(self.party)
+
+    @property
     def connect_attempts(self) -> int:
         """How often to try a peer: one attempt, with the link's own retries, lasts about 10 s where nobody listens."""
         return max(1, self.connect_seconds // 10)

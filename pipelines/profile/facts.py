@@ -10,6 +10,7 @@ from typing import Any
 from veilflow.pipelines.certs.keys import load_signing_key, public_text
 from veilflow.pipelines.certs.private_files import KeyFileError, privacy_problem
 from veilflow.pipelines.cluster.config import is_loopback_host
+from veilflow.pipelines.cluster.hosts import split
 from veilflow.pipelines.party.setup import HeuDevice, PartySetup
 from veilflow.pipelines.profile.certificates import TlsFacts, read_tls
 from veilflow.pipelines.profile.machine import FolderFacts, current_umask, read_folder
@@ -87,8 +88,7 @@ def runtime_options(device: Any) -> dict[str, Any]:
 
 
 def _outside(setup: PartySetup) -> Iterator[str]:
-    tables = [setup.addresses.fed, setup.addresses.control, *setup.addresses.devices.values()]
-    tables += setup.addresses.pairs.values()
+    tables = [setup.addresses.base, *setup.addresses.devices.values(), *setup.addresses.pairs.values()]
     found = {party for table in tables for party, address in table.items() if not _loopback(address)}
     if setup.listen is not None and not is_loopback_host(setup.listen):
         found.add(setup.party)
@@ -96,7 +96,7 @@ def _outside(setup: PartySetup) -> Iterator[str]:
 
 
 def _loopback(address: str) -> bool:
-    return is_loopback_host(address.rsplit(":", 1)[0])
+    return is_loopback_host(split(address)[0])
 
 
 def _tls(files: Mapping[str, str] | None) -> tuple[TlsFacts | None, list[str]]:

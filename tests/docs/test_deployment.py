@@ -31,7 +31,7 @@ def machine(tmp_path):
     (bins / "scp").chmod(0o755)
     for name in MACHINES:
         (tmp_path / name).mkdir(mode=0o700)
-    addresses = on_loopback(MACHINES, {"spu": MACHINES}).fed
+    addresses = on_loopback(MACHINES, {"spu": MACHINES}).base
     path = f"{bins}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "MACHINES": str(tmp_path)}
 

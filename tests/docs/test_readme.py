@@ -20,7 +20,7 @@ def _blocks(language: str) -> list[str]:
 
 
 def _two_addresses() -> list[str]:
-    return list(on_loopback(["hospital", "insurer"], {}).fed.values())
+    return list(on_loopback(["hospital", "insurer"], {}).base.values())
 
 
 @pytest.mark.cluster

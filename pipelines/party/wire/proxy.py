@@ -1,8 +1,9 @@
-"""SecretFlow's link between the parties, with the wire's rules around it: TLS really on, signed and numbered messages,
-the strict decoder, the egress check, and the transcript.
+"""SecretFlow's link between the parties, with the wire's rules around it: our own connections (`objects`), signed and
+numbered messages, the strict decoder, the egress check, and the transcript.
 
-Replaces SecretFlow's `BrpcLinkProxy`, which sends plain text when TLS is configured, believes any peer about who it is,
-unpickles what it gets, keeps messages of all peers under one number, and drops options it does not know.
+Replaces SecretFlow's `BrpcLinkProxy`, which sends plain text when TLS is configured, takes plain text on its TLS port,
+believes any peer about who it is, unpickles what it gets, keeps messages of all peers under one number, and drops
+options it does not know.
 """
 
 import logging
@@ -23,14 +24,13 @@ from veilflow.pipelines.party.wire.envelope import Header, Receiver, Sender
 from veilflow.pipelines.party.wire.errors import EgressRefused, PeerStalled, WireRefused
 from veilflow.pipelines.party.wire.gate import Gate, Tag
 from veilflow.pipelines.party.wire.identity import Identity
+from veilflow.pipelines.party.wire.objects import ObjectLinks
 from veilflow.pipelines.party.wire.transcript import Transcript
 
 log = logging.getLogger("veilflow")
 
 MAX_WAITING = 1 << 16
 """Messages of one peer that nobody has asked for yet."""
-CHANNEL = "baidu_std"
-"""brpc's own framing: with TLS it moves 100 MB in about the time that HTTP framing needs without."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ class SecureLinkProxy(BrpcLinkProxy):  # type: ignore[misc]
     def __init__(
         self,
         wire: Wire,
+        links: ObjectLinks,
+        connect_seconds: float,
         addresses: dict[str, Any],
         self_party: str,
         job_name: str,
@@ -68,12 +70,8 @@ class SecureLinkProxy(BrpcLinkProxy):  # type: ignore[misc]
     ) -> None:
         _require_known(proxy_config or {})
         super().__init__(addresses, self_party, job_name, tls_config, proxy_config)
-        self._desc.brpc_channel_protocol = CHANNEL
-        self._desc.retry_opts.max_retry = 10
-        self._desc.retry_opts.retry_interval_ms = 100
-        self._desc.retry_opts.retry_interval_incr_ms = 200
-        self._desc.enable_ssl = bool(tls_config)  # SecretFlow fills in the files and leaves this off: plain text
-        self._wire = wire
+        self._wire, self._links, self._connect_seconds = wire, links, connect_seconds
+        self._linker: Any = None
         peers = [party for party in self._addresses if party != self_party]
         self._senders = {peer: Sender(wire.identity, job_name, peer) for peer in peers}
         self._receivers = {peer: Receiver(wire.identity, job_name, peer) for peer in peers}
@@ -81,10 +79,14 @@ class SecureLinkProxy(BrpcLinkProxy):  # type: ignore[misc]
         self._tags: dict[tuple[str, int], Tag] = {}
         self._wanted: dict[tuple[str, int], Tag] = {}
 
-    @property
-    def encrypted(self) -> bool:
-        """Whether this link really uses TLS, asked of the object that yacl was given."""
-        return bool(self._desc.enable_ssl)
+    def start(self) -> None:
+        """Connect.
+
+        Raises:
+            PeerGone: a peer did not come.
+        """
+        self._links.start(self._connect_seconds)
+        self._linker = self._links
 
     def attach(self, context: GlobalContext) -> None:
         """Note step and label of every object at the moment it is queued or asked for, in the main thread.
@@ -156,12 +158,7 @@ class SecureLinkProxy(BrpcLinkProxy):  # type: ignore[misc]
         return value
 
     def _next_frame(self, peer: str) -> bytes:
-        try:
-            frame: bytes = self._linker.recv(self._parties_rank[peer])
-        except RuntimeError as error:
-            if "timeout" in str(error).lower():
-                raise PeerStalled(peer, self._desc.recv_timeout_ms / 60_000) from None
-            raise
+        frame: bytes = self._linker.recv(self._parties_rank[peer])
         return frame
 
     def _take(self, peer: str, frame: bytes) -> None:
@@ -198,14 +195,14 @@ class SecureLinkProxy(BrpcLinkProxy):  # type: ignore[misc]
         return RemoteFailure(self._party, reference)
 
 
-def install(wire: Wire) -> list[SecureLinkProxy]:
+def install(wire: Wire, links: ObjectLinks, connect_seconds: float) -> list[SecureLinkProxy]:
     """Let `secretflow.init` build our proxy; it is appended to the returned list."""
     from secretflow.distributed.fed import api
 
     made: list[SecureLinkProxy] = []
 
     def build(*args: Any, **kwargs: Any) -> SecureLinkProxy:
-        made.append(SecureLinkProxy(wire, *args, **kwargs))
+        made.append(SecureLinkProxy(wire, links, connect_seconds, *args, **kwargs))
         return made[-1]
 
     api.BrpcLinkProxy = build

@@ -74,27 +74,6 @@ def test_a_party_listens_where_it_is_told_to_and_calls_the_others_public_address
     assert veilflow_cluster.call(own_address, "0.0.0.0:7")["hospital"] == {"a": "0.0.0.0:7", "b": "other:1"}
 
 
-def with_tls(ctx):
-    from veilflow.components.devices.link import PairRoute, link_description
-
-    tls = {"ca": "ca.pem", "certificate": "own.pem", "key": "own.key"}
-    desc = link_description(PairRoute({"a": "x:1", "b": "y:1"}, {}, tls), "x", 9)
-    sides = (desc.server_ssl_opts, desc.client_ssl_opts)
-    return [
-        desc.enable_ssl,
-        *[
-            [s.cert.certificate_path, s.cert.private_key_path, s.verify.ca_file_path, s.verify.verify_depth]
-            for s in sides
-        ],
-    ]
-
-
-def test_tls_files_switch_tls_on_in_both_directions(veilflow_cluster):
-    enabled, *sides = veilflow_cluster.call(with_tls)["hospital"]
-    assert enabled is True
-    assert sides == [["own.pem", "own.key", "ca.pem", 1]] * 2
-
-
 def many_links(ctx, count):
     """One link after the other on the same addresses."""
     from veilflow.components.devices.link import pair_link, pair_route

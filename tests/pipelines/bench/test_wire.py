@@ -1,10 +1,12 @@
 """`bench wire` compares what it says: one side stripped of every protection, the other with all of them."""
 
 import json
+import ssl
 
 import pytest
 
 from veilflow.pipelines.bench import wire
+from veilflow.pipelines.cluster.addresses import on_loopback
 from veilflow.pipelines.launch.simulation import Simulation
 
 pytestmark = pytest.mark.cluster
@@ -14,7 +16,8 @@ PARTIES = ["hospital", "insurer", "coordinator"]
 def link(ctx):
     from secretflow.distributed.fed.global_context import get_global_context
 
-    return get_global_context()._proxy.encrypted
+    proxy = get_global_context()._proxy
+    return isinstance(proxy._links._out["insurer" if ctx.setup.party != "insurer" else "hospital"]._link, ssl.SSLSocket)
 
 
 def _crossed(folder, party, what):
@@ -26,7 +29,7 @@ def test_the_bare_side_is_bare_and_the_other_is_not(tmp_path):
     with Simulation(tmp_path / "bare", PARTIES) as bare, Simulation(tmp_path / "own", PARTIES, tls=True) as own:
         assert set(own.call(f"{__file__}:link").values()) == {True}
         assert set(bare.call(f"{__file__}:link").values()) == {False}
-        bare.call(wire._STRIP)
+        bare.call(wire._STRIP, on_loopback(PARTIES, {}).base)
         results = [
             *wire._transfer(bare, own, 1, 2),
             *wire._steps(bare, own, "per_example", 1024, 1),

@@ -58,7 +58,7 @@ def _arguments_and_environments() -> bytes:
 
 def test_private_keys_stay_in_their_files(tmp_path):
     files = certs.ephemeral(tmp_path / "certs", PARTIES)
-    addresses = on_loopback(PARTIES, {}).fed
+    addresses = on_loopback(PARTIES, {}).base
     (tmp_path / "meeting.yaml").write_text(PIPELINE)
     runs = tmp_path / "runs"
     runs.mkdir()

@@ -19,7 +19,7 @@ def cluster_files(tmp_path: Path) -> Callable[..., dict[str, Path]]:
     def make(
         policies: dict[str, Sequence[Path]] | None = None, tls: bool = False, extra: Sequence[str] = ()
     ) -> dict[str, Path]:
-        made, addresses = ephemeral(tmp_path / "certs", PARTIES), on_loopback(PARTIES, {}).fed
+        made, addresses = ephemeral(tmp_path / "certs", PARTIES), on_loopback(PARTIES, {}).base
         rows = [f'  {name}: {{address: "{addresses[name]}", signing_key: "{made[name].pin}"}}' for name in PARTIES]
         files = {}
         for party in PARTIES:

@@ -23,7 +23,7 @@ def machine(tmp_path, monkeypatch):
     (tmp_path / "tables").mkdir()
 
     class Machine:
-        addresses = on_loopback(PARTIES, {}).fed
+        addresses = on_loopback(PARTIES, {}).base
         file = tmp_path / "cluster.yaml"
 
         def make(self, now: datetime | None = None):
@@ -77,10 +77,38 @@ def test_dates(machine, days, code, text):
 
 def test_a_port_that_is_taken(machine):
     host, port = machine.addresses["hospital"].split(":")
-    with socket.create_server((host, int(port) + 1)):
+    with socket.create_server((host, int(port))):
         code, said = machine.doctor()
     assert code == 1
-    assert f"cannot be listened on at {int(port) + 1}" in said
+    assert f"cannot be listened on at {port}" in said
+
+
+def test_a_port_that_the_system_hands_out_itself_is_warned_of(machine, monkeypatch):
+    from veilflow.pipelines.cli import doctor_cluster
+
+    _, port = machine.addresses["hospital"].split(":")
+    monkeypatch.setattr(doctor_cluster, "handed_out", lambda file: (int(port) - 5, int(port) + 5))
+    code, said = machine.doctor()
+    assert code == 0
+    assert re.search(r"^note +own ports ", said, re.MULTILINE), said
+    assert f"choose a port below {int(port) - 5}" in " ".join(said.split())
+    monkeypatch.setattr(doctor_cluster, "handed_out", lambda file: (int(port) + 1, 65535))
+    assert re.search(r"^ok +own ports ", machine.doctor()[1], re.MULTILINE)
+
+
+def test_the_range_is_the_kernel_s(tmp_path):
+    from veilflow.pipelines.cli.doctor_cluster import handed_out
+
+    (tmp_path / "range").write_text("15000\t64000\n")
+    assert handed_out(tmp_path / "range") == (15000, 64000)
+    assert handed_out(tmp_path / "none") == (32768, 60999)
+
+
+def test_a_name_that_is_not_known_here_is_said(machine):
+    machine.addresses = {**machine.addresses, "insurer": "no-such-host.invalid:9100"}
+    code, said = machine.make().doctor()
+    assert code == 0
+    assert "insurer (no-such-host.invalid) is not known here now" in " ".join(said.split())
 
 
 def test_a_data_folder_that_is_gone(machine, tmp_path):

@@ -26,7 +26,7 @@ def test_no_two_links_of_a_party_share_a_port(parties, devices):
     made = from_bases(bases, {f"spu{index}": parties for index in range(devices)})
     for party in parties:
         ports = made.own_ports(party)
-        assert len(ports) == len(set(ports)) == 2 + devices + len(parties) - 1
+        assert len(ports) == len(set(ports)) == 1 + devices + len(parties) - 1
         base = bases[party][1]
         assert all(base <= port < base + ports_needed(parties) for port in ports)
 
@@ -56,6 +56,19 @@ def test_a_port_in_use_is_not_free():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         assert not is_free("127.0.0.1", taken.getsockname()[1])
+
+
+def test_with_tls_a_party_has_one_port_and_the_last_one_will_do():
+    made = Addresses({"a": "10.0.0.1:65535", "b": "[2001:db8::1]:9100"}, {}, {})
+    assert (made.own_ports("a"), made.own_ports("b")) == ([65535], [9100])
+    assert on_loopback(PARTIES, {"spu": PARTIES}).with_one_port().devices == {}
+
+
+def test_without_tls_a_base_port_that_leaves_too_few_is_refused_with_the_highest_that_will_do():
+    bases = {"a": ("127.0.0.1", 65530), "b": ("127.0.0.1", 9000)}
+    with pytest.raises(AddressError, match=r"a needs 10 ports from 65530 on.*a base port up to 65526\."):
+        from_bases(bases, {})
+    from_bases({**bases, "a": ("127.0.0.1", 65526)}, {f"d{index}": ["a", "b"] for index in range(8)})
 
 
 def test_addresses_survive_json():

@@ -1,10 +1,12 @@
+import re
 from pathlib import Path
 
 import pytest
 
 from veilflow.pipelines.certs import folder as certs
 from veilflow.pipelines.cluster.addresses import AddressError
-from veilflow.pipelines.cluster.config import load_cluster
+from veilflow.pipelines.cluster.config import is_loopback_host, load_cluster
+from veilflow.pipelines.cluster.hosts import join, split
 
 ROOT = Path(__file__).parents[3]
 LOOPBACK = """
@@ -49,6 +51,49 @@ def _problems(file: Path) -> list[str]:
 def test_the_example_is_valid():
     cluster = load_cluster(ROOT / "configs/clusters/example.yaml")
     assert (cluster.profile, list(cluster.parties)) == ("simulation", ["hospital", "insurer", "coordinator"])
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["[::1]:9100", "[2001:db8::1]:65535", "data_node.internal_net:9100", "a-b.example.org:1", "10.0.0.1:65535", "x:80"],
+)
+def test_addresses_of_every_kind_are_taken(tmp_path, address):
+    text = LOOPBACK.replace("127.0.0.1:9100", address)
+    host, port = split(address)
+    assert join(host, port) == address
+    if is_loopback_host(host):
+        assert load_cluster(_write(tmp_path, text)).parties["hospital"].base == (host, port)
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("10.0.0.1:0", "a port is a number from 1 to 65535"),
+        ("10.0.0.1:65536", "a port is a number from 1 to 65535"),
+        ("10.0.0.1:99999", "a port is a number from 1 to 65535"),
+        ("10.0.0.1", "is not HOST:PORT"),
+        ("::1:9100", r"an IPv6 address stands in brackets, \[::1\]:PORT"),
+        ("[10.0.0.1]:9100", "what stands in brackets is no IPv6 address"),
+        ("[::1:9100", "is neither an IP address nor a host name"),
+        ("10.0.0.300:9100", "is neither an IP address nor a host name"),
+        ("a b:9100", "is neither an IP address nor a host name"),
+        ("http://host:9100", "is neither an IP address nor a host name"),
+        ("host:9१00", "is not HOST:PORT"),
+    ],
+)
+def test_an_address_that_cannot_be_is_refused_when_the_file_is_read(tmp_path, address, why):
+    (problem,) = _problems(_write(tmp_path, LOOPBACK.replace("127.0.0.1:9100", address)))
+    assert re.search(why, problem), problem
+    assert "parties -> hospital -> address" in problem
+
+
+@pytest.mark.parametrize(("listen", "good"), [("0.0.0.0", 1), ("::", 1), ("10.0.0.1:9100", 0), ("[::]", 1), ("a/b", 0)])
+def test_listen_is_a_host(tmp_path, listen, good):
+    file = _write(tmp_path, LOOPBACK.replace("data: rows", f'listen: "{listen}"'))
+    if good:
+        assert load_cluster(file).parties["hospital"].listen == listen.strip("[]")
+    else:
+        assert "parties -> hospital -> listen" in _problems(file)[0]
 
 
 def test_data_folders_are_relative_to_the_cluster_file(tmp_path):
