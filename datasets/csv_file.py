@@ -41,12 +41,6 @@ def read_csv(path: Path, wanted: Wanted) -> pd.DataFrame:
 
 
 def _parse(path: Path, kept: Mapping[str, str], wanted: Wanted, lines_in_cells: bool) -> pa.Table:
-    bad: list[tuple[int | None, int, int]] = []
-
-    def note(row: pa_csv.InvalidRow) -> str:
-        bad.append((row.number, row.expected_columns, row.actual_columns))
-        return "skip"
-
     convert = pa_csv.ConvertOptions(
         # Text is read as bytes: what is not UTF-8 is then told of all columns at once.
         column_types={as_stored: pa.binary() for name, as_stored in kept.items() if name in wanted.text},
@@ -54,28 +48,47 @@ def _parse(path: Path, kept: Mapping[str, str], wanted: Wanted, lines_in_cells: 
         strings_can_be_null=True,
         timestamp_parsers=[],
     )
-    parse = pa_csv.ParseOptions(invalid_row_handler=note, newlines_in_values=lines_in_cells)
-    table = _arrow(path, pa_csv.ReadOptions(), parse, convert)
-    if bad:
-        bad.clear()  # threads do not number lines: read once more with one
-        _arrow(path, pa_csv.ReadOptions(use_threads=False), parse, convert)
-        line, expected, actual = bad[0]
-        raise SourceError(
-            f"'{path.name}': {len(bad)} line(s) do not have {expected} columns, the first is line {line} with {actual}."
-            " Quote cells that hold a comma, and remove broken lines."
-        )
-    return table
-
-
-def _arrow(
-    path: Path, read: pa_csv.ReadOptions, parse: pa_csv.ParseOptions, convert: pa_csv.ConvertOptions
-) -> pa.Table:
+    parse = pa_csv.ParseOptions(newlines_in_values=lines_in_cells)
     try:
-        return pa_csv.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
+        return pa_csv.read_csv(path, parse_options=parse, convert_options=convert)
     except (pa.ArrowInvalid, pa.ArrowKeyError) as problem:
-        reason = f"it is not UTF-8 text: {NOT_UTF8}" if "UTF8" in str(problem) else "its lines are broken"
+        said = str(problem)
     # Arrow's own text quotes the broken line, so it is not passed on, not even as the cause.
+    if "Expected" in said and "columns" in said:
+        raise _unequal_lines(path, lines_in_cells)
+    reason = f"it is not UTF-8 text: {NOT_UTF8}" if "UTF8" in said else "its lines are broken"
     raise SourceError(f"'{path.name}' cannot be read as CSV: {reason}.")
+
+
+def _unequal_lines(path: Path, lines_in_cells: bool) -> SourceError:
+    """How many lines have another number of cells than the header: read once more, in order."""
+    if not _is_utf8(path):  # Arrow cannot hand such lines over
+        return SourceError(
+            f"'{path.name}' has lines with another number of cells than its header, and is not UTF-8 text: {NOT_UTF8}."
+        )
+    bad: list[tuple[int | None, int, int]] = []
+
+    def note(row: pa_csv.InvalidRow) -> str:
+        bad.append((row.number, row.expected_columns, row.actual_columns))
+        return "skip"
+
+    parse = pa_csv.ParseOptions(newlines_in_values=lines_in_cells, invalid_row_handler=note)
+    pa_csv.read_csv(path, pa_csv.ReadOptions(use_threads=False), parse)  # threads do not number lines
+    if not bad:
+        return SourceError(f"'{path.name}' has lines with another number of cells than its header; correct them.")
+    line, expected, actual = bad[0]
+    return SourceError(
+        f"'{path.name}': {len(bad)} line(s) do not have {expected} columns, the first is line {line} with {actual}. "
+        "Quote cells that hold a comma, and remove broken lines."
+    )
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return all(True for _ in file)
+    except UnicodeDecodeError:
+        return False
 
 
 def _as_utf8(table: pa.Table, wanted: Wanted, called: str) -> pa.Table:

@@ -13,7 +13,7 @@ def test_a_failing_step_ends_at_every_party_and_names_the_reason(parties, tmp_pa
         file.write_text(f"person,{feature}\n{secret},1\n{secret},2\n")
         params = {"party": [party], "path": str(file), "id": ["person"]}
         table[party] = parties.run("data/read_table:1.0.0", params, node=f"read_{party}")["table"]
-    reason = r"s table: 1 ID\(s\) stand in more than one row, 2 rows in all\. Set duplicates to first or last"
+    reason = r"s table: 1 row\(s\) repeat an ID of another row\. Set duplicates to first or last"
     with pytest.raises(AssertionError, match=reason):
         parties.run("alignment/psi:1.0.0", {}, table.values(), seconds=60)
     for party in ("hospital", "insurer", "coordinator"):
