@@ -21,6 +21,13 @@ _ADVICE = {
 }
 
 
+_WITHOUT_NUMBER = {
+    "AF_UNIX path too long": "the path of the folder for temporary files is too long; set TMPDIR to a shorter one",
+    "No usable temporary directory": "no folder for temporary files can be written to; set TMPDIR to one that can",
+}
+"""Texts of Python's own errors that carry no number, or one that says something else."""
+
+
 def refusal(error: BaseException) -> str | None:
     """What the machine lacks and what to do, as a constant text that may travel: no path, no value.
 
@@ -28,4 +35,7 @@ def refusal(error: BaseException) -> str | None:
     """
     if isinstance(error, MemoryError):
         return _ADVICE[errno.ENOMEM]
-    return _ADVICE.get(error.errno or 0) if isinstance(error, OSError) else None
+    if not isinstance(error, OSError):
+        return None
+    said = next((advice for text, advice in _WITHOUT_NUMBER.items() if text in str(error)), None)
+    return said or _ADVICE.get(error.errno or 0)

@@ -63,6 +63,8 @@ def end(error: Exception, debug: bool) -> NoReturn:
         raise InvalidPipeline(str(error)) from error
     if debug:
         raise error
+    if _nowhere():
+        raise Unusable("the working directory is not there any more; change to another one.") from error
     if advice := refusal(error):
         raise Unusable(f"{_place(error)}{advice}.") from error
     first = (str(error).splitlines() or [""])[0]
@@ -75,6 +77,14 @@ def end(error: Exception, debug: bool) -> NoReturn:
     except OSError:
         say("--debug prints the traceback; no temporary file could be written for it.", err=True)
     sys.exit(1)
+
+
+def _nowhere() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _place(error: Exception) -> str:

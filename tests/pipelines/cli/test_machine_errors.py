@@ -86,3 +86,22 @@ def test_a_bug_is_told_even_where_no_temporary_file_can_be_written(file, monkeyp
     done = CliRunner().invoke(program, ["run", str(file), "--out", str(file.parent / "out")])
     assert done.exit_code == 1
     assert "a bug in VeilFlow: ZeroDivisionError" in done.output
+
+
+@pytest.mark.parametrize("text", ["AF_UNIX path too long", "[Errno 2] No usable temporary directory found in ['/tmp']"])
+def test_a_folder_for_temporary_files_that_cannot_be_used_is_no_bug(file, monkeypatch, text):
+    def fail() -> None:
+        raise OSError(text)
+
+    monkeypatch.setattr("veilflow.pipelines.launch.forkserver.context", fail)
+    done = CliRunner().invoke(program, ["run", str(file)])
+    assert done.exit_code == 2
+    assert "set TMPDIR to" in done.output
+
+
+def test_a_working_directory_that_is_gone_is_no_bug(file, tmp_path):
+    (tmp_path / "gone").mkdir()
+    command = f"cd {tmp_path}/gone; rmdir {tmp_path}/gone; {' '.join(_COMMAND)} run {file}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "the working directory is not there any more" in done.stderr
