@@ -20,12 +20,15 @@ BENCHES = {
 }
 """Name -> what it measures; each is a module of `veilflow.pipelines.bench` with ``run(rows)``, and more for peers."""
 
+_OPTIONS = {"peers": ("flower_python", "nvflare_python", "rounds", "repeats"), "alignment": ("columns",)}
+"""Bench -> options that it alone has."""
 _INTERPRETER = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
 @click.argument("name", type=click.Choice(list(BENCHES)))
 @click.option("--rows", type=click.IntRange(min=1), help="Rows to measure with, where the bench has rows.")
+@click.option("--columns", type=click.IntRange(min=1), help="alignment: columns at each holder; 14, or 2 of many rows.")
 @click.option("--flower-python", type=_INTERPRETER, help="peers: the Python of an environment that has Flower.")
 @click.option("--nvflare-python", type=_INTERPRETER, help="peers: the Python of an environment that has NVFlare.")
 @click.option("--rounds", type=click.IntRange(min=4), help="peers: rounds of training; 20 by default.")
@@ -36,6 +39,7 @@ _INTERPRETER = click.Path(exists=True, dir_okay=False, path_type=Path)
 def bench(
     name: str,
     rows: int | None,
+    columns: int | None,
     flower_python: Path | None,
     nvflare_python: Path | None,
     rounds: int | None,
@@ -49,16 +53,17 @@ def bench(
     from veilflow.pipelines.bench.result import to_json
 
     interpreters = {"flower_python": flower_python, "nvflare_python": nvflare_python}
-    given = {**interpreters, "rounds": rounds, "repeats": repeats}
+    given = {**interpreters, "rounds": rounds, "repeats": repeats, "columns": columns}
     chosen = {option: value for option, value in given.items() if value is not None}
     if name == "peers" and not set(interpreters) & set(chosen):
         raise click.UsageError(
             "peers compares with Flower, NVFlare or both: give --flower-python, --nvflare-python. How to make their "
             "environments stands in benchmarks/peers/README.md."
         )
-    if name != "peers" and chosen:
-        unknown = ", ".join(f"--{option.replace('_', '-')}" for option in chosen)
-        raise click.UsageError(f"{name} has no {unknown}; only peers has.")
+    for owner, options in _OPTIONS.items():
+        if name != owner and (strange := [option for option in chosen if option in options]):
+            unknown = ", ".join(f"--{option.replace('_', '-')}" for option in strange)
+            raise click.UsageError(f"{name} has no {unknown}; only {owner} has.")
     results = import_module(f"veilflow.pipelines.bench.{name}").run(rows, **chosen)
     table = Table("case", "metric", "value", "baseline", "ratio", box=None, header_style="bold", padding=(0, 2, 0, 0))
     for each in results:

@@ -115,6 +115,7 @@ def test_what_a_side_leaves_running_is_ended(tmp_path):
     [
         (["peers"], "give --flower-python, --nvflare-python"),
         (["wire", "--flower-python", sys.executable, "--rounds", "5"], "wire has no --flower-python, --rounds"),
+        (["wire", "--columns", "5"], "wire has no --columns; only alignment has"),
         (["peers", "--flower-python", "/no/such/python"], "does not exist"),
         (["peers", "--flower-python", sys.executable, "--rounds", "3"], "is not in the range"),
         (["peers", "--flower-python", sys.executable, "--repeats", "0"], "is not in the range"),
