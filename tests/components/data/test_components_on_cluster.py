@@ -110,6 +110,30 @@ def test_bad_data_ends_the_run_with_one_clear_message(veilflow_cluster, tmp_path
     assert message in run.error.message
 
 
+DECIMALS = """
+version: 1
+name: decimals
+parties: [hospital, insurer, coordinator]
+nodes:
+  patients:
+    uses: data/read_table
+    with: {{party: hospital, path: "{path}", id: [person], label: share, label_above: 0.7}}
+  parts: {{uses: data/train_test_split, needs: {{data: patients.table}}, with: {{test_size: 0.2}}}}
+"""
+
+
+def test_settings_are_the_decimals_that_were_written(veilflow_cluster, tmp_path: Path):
+    """As 32-bit floats, 0.2 of 100 rows would be 21, and a label of 0.7 would be above 0.7."""
+    shares = [0.7, 0.71, 0.7, 0.69] * 25
+    frame = pd.DataFrame({"person": [f"p{row}" for row in range(100)], "x": range(100), "share": shares})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    run = veilflow_cluster.run(DECIMALS.format(path=tmp_path / "t.csv"), tmp_path / "out")
+    assert run.error is None, run.error
+    assert len(veilflow_cluster.frame(run, tmp_path / "out", "parts.test", "hospital")) == 20
+    read = veilflow_cluster.frame(run, tmp_path / "out", "patients.table", "hospital")
+    assert read["share"].tolist() == [0, 1, 0, 0] * 25
+
+
 _NUMBERS = itertools.count()
 """Every party evaluates the same components in the same order, so the numbers agree."""
 
