@@ -23,6 +23,7 @@ from veilflow.components.vertical.encode.settings import PCA, EncoderSettings
 from veilflow.components.vertical.secret.declare import declare, is_logistic
 from veilflow.components.vertical.secret.opening import (
     DEFAULT_EPSILON,
+    LIFETIME_EPSILON,
     MINIMUM_CLASS,
     MINIMUM_ROWS,
     OPENED_MODEL_TELLS,
@@ -126,7 +127,12 @@ class SecretTrainClaims(Claims):
         if clip and spec is not None and not is_logistic(spec):
             found.append(Protection("clip", node.parties, {"bound": clip}))
         if table and table.hidden:
-            noise = {"epsilon": settings.epsilon, "evaluations": settings.figures.evaluations}
+            lifetime = float(node.params.get("lifetime_epsilon", LIFETIME_EPSILON))
+            noise = {
+                "epsilon": settings.epsilon,
+                "evaluations": settings.figures.evaluations,
+                "lifetime_epsilon": lifetime,
+            }
             found.append(Protection("figure_noise", node.parties, noise))
         return found
 

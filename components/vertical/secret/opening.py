@@ -27,6 +27,9 @@ MINIMUM_CLASS = 8
 
 DEFAULT_EPSILON = 2.0
 
+LIFETIME_EPSILON = 20.0
+"""Of all figures that one party was ever told about a holder's people."""
+
 MAX_HIDDEN_EPSILON = 4.0
 """Above it the noise of a count is less than one person, and a hidden number would be all but known."""
 
@@ -71,19 +74,24 @@ class FigureBudget:
     """How often the loss of rows trained on is estimated."""
 
     @property
+    def whole(self) -> Fraction:
+        """Of all openings of the step."""
+        return as_fraction(self.epsilon)
+
+    @property
     def classes(self) -> Fraction:
         """For the count of people per class, once for the rows trained on and once for those held out."""
-        return as_fraction(self.epsilon) * _FOR_CLASSES
+        return self.whole * _FOR_CLASSES
 
     @property
     def train(self) -> Fraction:
         """For each evaluation of rows trained on."""
-        return as_fraction(self.epsilon) * (1 - _FOR_CLASSES) / max(1, self.evaluations)
+        return self.whole * (1 - _FOR_CLASSES) / max(1, self.evaluations)
 
     @property
     def test(self) -> Fraction:
         """For the evaluation of the rows held out."""
-        return as_fraction(self.epsilon) * (1 - _FOR_CLASSES)
+        return self.whole * (1 - _FOR_CLASSES)
 
     def check(self, hidden_count: bool) -> None:
         """Refuse what keeps no promise, or no use.

@@ -10,6 +10,7 @@ Opened   losses, accuracies and the AUC of rows held out, to `metrics_to` (defau
 """
 
 import secrets
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from secretflow.component.core import Component, Context, DistDataType, Field, I
 
 from veilflow.components.devices.attributes import decimal
 from veilflow.components.devices.events import progress, receipt, sizes
+from veilflow.components.devices.figure_account import charge_figures
 from veilflow.components.devices.objects import write_object
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.report import ReportBuilder
@@ -30,6 +32,7 @@ from veilflow.components.vertical.secret.declare import declare, is_logistic
 from veilflow.components.vertical.secret.network import make_network
 from veilflow.components.vertical.secret.opening import (
     DEFAULT_EPSILON,
+    LIFETIME_EPSILON,
     MINIMUM_CLASS,
     MINIMUM_ROWS,
     OPENED_MODEL_TELLS,
@@ -105,6 +108,12 @@ class SecretTrain(Component):
         default=DEFAULT_EPSILON,
         bound_limit=Interval.closed(0.01, 100),
     )
+    lifetime_epsilon: float = Field.attr(
+        desc="Noised figures that one party was ever told about a holder's people may cost so much in all; what was "
+        "told stands in the holder's run ledger. In a simulation more is told, and ends nothing. 0: no limit.",
+        default=LIFETIME_EPSILON,
+        bound_limit=Interval.closed(0, 10000),
+    )
     metrics_to: str = Field.party_attr(
         desc="The only party that learns losses and metrics; empty: everybody.", list_limit=Interval.closed(0, 1)
     )
@@ -137,6 +146,7 @@ class SecretTrain(Component):
         network = make_network(spec, len(features))
         rule = Rule(settings.optimiser, settings.rate, settings.clip)
         dealt = settings.deals(is_logistic(spec), machine.dealt_sigmoid)
+        told = [] if table.opened_exactly else self._charge(ctx, settings, table, watching)
         sizes(ctx, openings=settings.figures.evaluations + _OTHER_OPENINGS)
         figures = Figures(machine, table, parts, network, watching, settings.figures, dealt)
         watched, judged = figures.counted(train)[:WATCHED_ROWS], figures.counted(test)[:TEST_ROWS]
@@ -153,8 +163,14 @@ class SecretTrain(Component):
             spec, columns, (label.owner, label.name), settings.to_json(), opened_to, table.identity, seed, identity
         )
         self._store(ctx, facts, training, figures)
-        _receipts(ctx, settings, training, opened_to, figures)
-        self._write_report(facts, figures, table, len(train), len(test), size)
+        _receipts(ctx, settings, training, opened_to, figures, decimal(self.lifetime_epsilon))
+        self._write_report(facts, figures, table, (len(train), len(test), size), told)
+
+    def _charge(self, ctx: Context, settings: Settings, table: SecretTable, watching: str) -> list[str]:
+        """Enter what the figures will cost in every holder's ledger, before anything is opened."""
+        holders = list(dict.fromkeys(column.owner for column in table.columns if column.owner))
+        limit = Fraction(decimal(self.lifetime_epsilon)).limit_denominator(1_000_000)
+        return charge_figures(ctx, holders, [watching] if watching else ctx.parties, settings.figures.whole, limit)
 
     def _train(
         self,
@@ -201,8 +217,9 @@ class SecretTrain(Component):
         write_object(ctx, self.model, MODEL_KIND, parts, facts.to_json())
 
     def _write_report(
-        self, facts: Facts, figures: Figures, table: SecretTable, train: int, test: int, size: int
+        self, facts: Facts, figures: Figures, table: SecretTable, rows: tuple[int, int, int], broken: list[str]
     ) -> None:
+        train, test, size = rows
         report = ReportBuilder("secret_train", "Training inside the SPU.")
         report.values("metrics", {**figures.last, "epochs": int(self.epochs), "rows": train, "batch": size})
         report.table("history", figures.columns(), "Estimates from a random sample of the rows trained on.")
@@ -216,7 +233,10 @@ class SecretTrain(Component):
             "figures for": figures.receiver or "everybody",
             "figures are": f"noised, epsilon {decimal(self.epsilon):g} per person" if figures.noised else "exact means",
         }
-        report.values("model", told).write(self.report)
+        report.values("model", told)
+        if broken:
+            report.table("ledger", {"broken": broken}, "Told in this simulation; these would end a production run.")
+        report.write(self.report)
 
 
 _OTHER_OPENINGS = 8
@@ -236,7 +256,12 @@ def _merger(identity: str, names: list[str]) -> Any:
 
 
 def _receipts(
-    ctx: Context, settings: Settings, training: SecretTraining, opened_to: tuple[str, ...], figures: Figures
+    ctx: Context,
+    settings: Settings,
+    training: SecretTraining,
+    opened_to: tuple[str, ...],
+    figures: Figures,
+    lifetime: float,
 ) -> None:
     if settings.clip:
         receipt(ctx, "clip", bound=settings.clip, norm="L2, of the mean gradient")
@@ -245,7 +270,8 @@ def _receipts(
     # What was compared is people, inside the SPU: a number of positions says nothing where some are padding.
     receipt(ctx, "minimum_rows", people=MINIMUM_ROWS, per_class=MINIMUM_CLASS)
     if figures.noised:
-        receipt(ctx, "figure_noise", epsilon=settings.epsilon, evaluations=settings.figures.evaluations)
+        noise = {"epsilon": settings.epsilon, "evaluations": settings.figures.evaluations}
+        receipt(ctx, "figure_noise", **noise, lifetime_epsilon=lifetime)
     receipt(ctx, "stays_shares", opened_to=list(opened_to), metrics_to=figures.receiver or "everybody")
 
 

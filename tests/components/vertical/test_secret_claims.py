@@ -70,7 +70,9 @@ def test_where_nobody_knows_which_rows_are_people_figures_tell_of_the_count_with
     node = train(COMPARED, epsilon=1.5)
     (line,) = [line for line in TRAIN.discloses(node) if line.kind == "overlap_count"]
     assert (line.to, line.epsilon) == ((ALL,), 1.5)
-    assert Protection("figure_noise", PARTIES, {"epsilon": 1.5, "evaluations": 1}) in TRAIN.protections(node)
+    assert Protection(
+        "figure_noise", PARTIES, {"epsilon": 1.5, "evaluations": 1, "lifetime_epsilon": 20.0}
+    ) in TRAIN.protections(node)
 
 
 def test_over_rows_that_are_people_for_certain_figures_tell_nothing_of_the_count() -> None:

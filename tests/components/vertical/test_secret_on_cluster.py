@@ -140,7 +140,7 @@ def test_receipts_and_disclosures_say_what_was_opened(trained: Any) -> None:
     assert receipts["weights_masked"] == {"mean": 1.0}
     assert receipts["stays_shares"] == {"opened_to": ["insurer"], "metrics_to": "everybody"}
     assert receipts["minimum_rows"] == {"people": 32, "per_class": 8}
-    assert receipts["figure_noise"] == {"epsilon": 3.0, "evaluations": 1}
+    assert receipts["figure_noise"] == {"epsilon": 3.0, "evaluations": 1, "lifetime_epsilon": 20.0}
     assert "clip" not in receipts
     assert "clip" in {each.protection for each in by_node["net"].receipts}
 
@@ -180,7 +180,8 @@ def train_by_hand(ctx: Any, case: str) -> str:
     step.sigmoid = "exact" if case == "exact" else "auto"
     step.test_fraction = 0.1 if case == "few" else 0.0
     step.metrics_to = "insurer" if case in ("far", "overflow", "noised far") else ""
-    step.evaluate_every, step.epsilon, step.open_to = 1, 2.0, ["nobody"]
+    step.evaluate_every, step.open_to = 1, ["nobody"]
+    step.epsilon, step.lifetime_epsilon = 2.0, 0.0
     if case != "stranger":
         step.open_to = []
     step.table, step.model, step.report = table.data, Output(uri=f"by_hand/{case}.m"), Output(uri=f"by_hand/{case}.r")
@@ -333,3 +334,34 @@ def test_scores_of_an_anonymous_table_are_of_people_alone_so_that_evaluate_judge
     assert logits.min() > (-9 * flat[0] + flat[1] * visits.min() + flat[2]) / 2  # no row of somebody unmatched
     common = roc_auc_score(sick[:400], age[:400] * flat[0] + visits[:400] * flat[1])
     assert run.metrics["judge.auc"] == pytest.approx(common, abs=0.02)
+
+
+def charge_by_hand(ctx: Any, folder: str) -> list[str]:
+    """What happens to four trainings, one after the other, that cost 2 each, with 5 as the limit for all time."""
+    from fractions import Fraction
+
+    from veilflow.components.devices.figure_account import charge_figures
+    from veilflow.components.errors import ComponentError
+
+    ctx.data_root = Path(folder) / ctx.self_party
+    found = []
+    for told in (["insurer"], ["insurer", "coordinator"], ["coordinator"], ["insurer"]):
+        try:
+            charge_figures(ctx, ["hospital"], told, Fraction(2), Fraction(5), strict=True)
+        except ComponentError as passed:
+            found.append(str(passed))
+        else:
+            found.append("")
+    found += charge_figures(ctx, ["hospital"], ["insurer"], Fraction(2), Fraction(5), strict=False)
+    return found
+
+
+def test_figures_of_trainings_repeated_for_ever_have_one_limit_for_each_who_learns_them(
+    veilflow_cluster: Any, tmp_path: Path
+) -> None:
+    found = veilflow_cluster.call(charge_by_hand, str(tmp_path))
+    for party in PARTIES:
+        *enforced, last, only_told = found[party]
+        assert enforced == ["", "", ""]
+        assert "noised figures that insurer was told have cost epsilon 4 in all; 2 more would exceed 5" in last
+        assert "noised figures that insurer was told" in only_told
