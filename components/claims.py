@@ -155,6 +155,13 @@ class Claims:
         """Reasons why this step cannot work, found without reading any data. One sentence each, with the fix."""
         return []
 
+    def warnings(self, node: NodeView) -> list[str]:
+        """What the settings give away or leave open although the step can work, one sentence each, with what to do.
+
+        `check` and `plan` show them; nothing is refused.
+        """
+        return []
+
     def reads(self, node: NodeView) -> list[tuple[str, str]]:
         """(party, path or sample:// or generate:// address) of files outside the run that this step reads."""
         return []

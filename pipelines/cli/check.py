@@ -16,17 +16,21 @@ from veilflow.pipelines.cli.say import say
 def check(file: Path, overrides: tuple[str, ...], policy_paths: tuple[Path, ...]) -> None:
     """Check FILE without starting anything, against policies too if some are given.
 
-    Every problem is listed with its line. Nothing is read but the files themselves.
+    Every problem is listed with its line; settings that protect little are warned of. Nothing is read but the files
+    themselves.
     """
+    from veilflow.pipelines.plan import make_plan
     from veilflow.pipelines.spec import load
 
     pipeline = load(file, overrides)
+    plan = make_plan(pipeline)
+    for warning in plan.warnings():
+        say(f"{file}: warning: {warning}", err=True)
     allowed = ""
     if policy_paths:
-        from veilflow.pipelines.plan import make_plan
         from veilflow.pipelines.policy import judge_all, load_policies, refusal
 
-        verdicts = judge_all(load_policies(policy_paths), make_plan(pipeline))
+        verdicts = judge_all(load_policies(policy_paths), plan)
         if refused := refusal(verdicts):
             raise Refused(f"{file}: {refused}")
         allowed = f", allowed by {', '.join(verdict.policy.name for verdict in verdicts)}"

@@ -43,6 +43,8 @@ def plan(file: Path, overrides: tuple[str, ...], policy_paths: tuple[Path, ...],
     show(Text("What each party learns", style="bold underline"), PUBLIC, render_disclosures(found, marks))
     if totals := account((step.name, step.discloses) for step in found.steps):
         show("", Text("What all steps together tell with noise", style="bold underline"), *map(str, totals))
+    if warnings := found.warnings():
+        show("", Text("Warnings", style="bold underline"), *warnings)
     if wire:
         show("", Text("What may leave each party", style="bold underline"), NOTE, render_sends(found))
     if verdicts:

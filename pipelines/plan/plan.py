@@ -37,6 +37,8 @@ class Step:
     """What must leave a receipt."""
     sends: tuple[Send, ...] = ()
     """What may leave a party; the egress check refuses the rest."""
+    warnings: tuple[str, ...] = ()
+    """What the settings leave open, see `Claims.warnings`."""
 
     @property
     def name(self) -> str:
@@ -81,6 +83,10 @@ class Plan:
 
     pipeline: Pipeline
     steps: tuple[Step, ...]
+
+    def warnings(self) -> list[str]:
+        """What the steps' settings leave open: one line each, with the step's name."""
+        return [f"{step.name}: {warning}" for step in self.steps for warning in step.warnings]
 
     def step(self, name: str) -> Step:
         """The step of that name.
@@ -132,4 +138,5 @@ def _step(
         cacheable=claims.cacheable(view),
         device=device,
         protections=tuple(claims.protections(view)),
+        warnings=tuple(claims.warnings(view)),
     )
