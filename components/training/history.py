@@ -23,11 +23,15 @@ def log_loss(label: np.ndarray, logit: np.ndarray) -> float:
     return float(np.mean(np.logaddexp(0.0, logit) - label * logit))
 
 
+WATCHED = ("valid_loss", "valid_brier", "train_loss", "train_brier")
+"""Figures where less is better, those of rows that are not trained on first."""
+
+
 @dataclass
 class History:
     """One row of public figures per epoch; the same at every party.
 
-    Early stopping watches ``valid_loss`` where there are validation rows, else ``train_loss``.
+    Early stopping watches the first of `WATCHED` that there is.
     """
 
     rows: list[dict[str, float]] = field(default_factory=list)
@@ -37,7 +41,7 @@ class History:
 
     @property
     def watched(self) -> str:
-        return "valid_loss" if self.rows and "valid_loss" in self.rows[0] else "train_loss"
+        return next((name for name in WATCHED if self.rows and name in self.rows[0]), "train_loss")
 
     @property
     def best(self) -> int:

@@ -4,8 +4,18 @@ from collections.abc import Sequence
 
 from veilflow.components.claims import ALL, PUBLISHED, Artifact, Claims, Disclosure, NodeView, Protection, Send
 from veilflow.components.errors import ComponentError
+from veilflow.components.privacy.advice import doubts
+from veilflow.components.vertical.split.account import figure_deviation
 from veilflow.components.vertical.split.declare import Declaration
-from veilflow.components.vertical.split.settings import PER_EXAMPLE, SUMMED, Optimiser, Settings
+from veilflow.components.vertical.split.settings import (
+    DELTA,
+    EPSILON,
+    FROM_EPSILON,
+    PER_EXAMPLE,
+    SUMMED,
+    Optimiser,
+    Settings,
+)
 
 LABEL_LEAK_AUC = "1.00"
 """AUC of reading labels off per-example gradients (`split.clear.label_leak`), measured on breast-cancer rows with the
@@ -53,15 +63,16 @@ class SplitTrainClaims(Claims):
         holders, label = _holders(node), _label(node)
         keeper = (label,) if label else ()
         others = tuple(party for party in holders if party != label) or holders
-        lines = self._summed(node, holders, keeper, others)
-        if _release(node) == PER_EXAMPLE:
-            lines = self._per_example(keeper, others)
-        figures = "the training loss of every epoch"
-        if node.one("valid") is not None:
-            figures += ", and the validation rows' loss and AUC"
-        public = Disclosure(
-            (ALL,), f"{figures}; row count, model shape and settings", holders, "means over all rows", "metric"
-        )
+        per_example = _release(node) == PER_EXAMPLE
+        lines = self._per_example(keeper, others) if per_example else self._summed(node, holders)
+        validated = node.one("valid") is not None
+        if _release(node) == SUMMED:
+            figures, note = "a mean squared error of the rows of every epoch", _figure_noise(node)
+            figures += ", and one of the validation rows" if validated else ""
+        else:
+            figures, note = "the training loss of every epoch", "means over all rows"
+            figures += ", and the validation rows' loss and AUC" if validated else ""
+        public = Disclosure((ALL,), f"{figures}; row count, model shape and settings", holders, note, "metric")
         order = Disclosure(
             (ALL,), "which row positions make up each batch", (), "random, and not of one party's choosing", "row_order"
         )
@@ -80,9 +91,24 @@ class SplitTrainClaims(Claims):
             Protection("minimum_batch", node.parties, {"minimum": settings.minimum_batch}),
             Protection("clip", node.parties, {"bound": settings.clip}),
         ]
-        if settings.noise > 0:
-            found.append(Protection("noise", node.parties, {"deviation": settings.noise * settings.clip}))
+        noise = _multiplier(settings)
+        if noise:
+            found.append(Protection("noise", node.parties, {"deviation": noise * settings.clip}))
+            cost = settings.spent()
+            found.append(Protection("epsilon", node.parties, {"label": cost.label, "record": cost.record}))
         return found
+
+    def warnings(self, node: NodeView) -> list[str]:
+        if _release(node) != SUMMED:
+            return ["release: per_example tells feature parties the label of every row; use summed to keep them."]
+        settings = _settings(node)
+        if _multiplier(settings) is None:
+            return []  # `problems` says why
+        remedy = (
+            f"set epsilon to {EPSILON:g} or less and leave noise out. Where the model is then worth little, "
+            "vertical/secret_train opens no gradients."
+        )
+        return doubts(settings.spent().label, "one person's label", remedy)
 
     def problems(self, node: NodeView) -> list[str]:
         found = []
@@ -111,17 +137,23 @@ class SplitTrainClaims(Claims):
             found.append("no party of 'table' holds the label; name it with 'label' in data/read_table.")
         return found
 
-    def _summed(
-        self, node: NodeView, holders: tuple[str, ...], keeper: tuple[str, ...], others: tuple[str, ...]
-    ) -> list[Disclosure]:
-        clip, noise = node.params.get("clip", 2.0), node.params.get("noise", 1.0)
-        protected = (
-            f"each row's part clipped to L2 norm {clip}; every other holder adds Gaussian noise of {noise} x {clip}"
-            if noise
-            else f"each row's part clipped to L2 norm {clip}, NO noise: many batches together can say much about a row"
-        )
+    def _summed(self, node: NodeView, holders: tuple[str, ...]) -> list[Disclosure]:
+        settings = _settings(node)
+        noise = _multiplier(settings)
+        if noise:
+            protected = (
+                f"each row cut to L2 norm {settings.clip:g}; every holder adds Gaussian noise of {noise:g} x "
+                f"{settings.clip:g}: over the whole training {settings.spent().in_words()}, against all other holders "
+                "together. A small table may be too noisy for that: the step says so before it starts, and "
+                "vertical/secret_train opens no gradients"
+            )
+        else:
+            protected = (
+                f"each row cut to L2 norm {settings.clip:g}, NO noise: many batches together can say much about a row, "
+                "its label included"
+            )
         batch = f"at least {node.params.get('minimum_batch', '?')} rows"
-        lines = [
+        return [
             Disclosure(
                 (party,),
                 f"the gradient of its own bottom, summed over each batch of {batch}",
@@ -131,10 +163,6 @@ class SplitTrainClaims(Claims):
             )
             for party in holders
         ]
-        if node.one("valid") is not None:
-            what = "the model's score of every validation row, after every epoch"
-            lines.append(Disclosure(keeper, what, others, kind="score"))
-        return lines
 
     def _per_example(self, keeper: tuple[str, ...], others: tuple[str, ...]) -> list[Disclosure]:
         return [
@@ -210,14 +238,32 @@ def _settings(node: NodeView) -> Settings:
     given, optimiser = node.params, Optimiser("adam", 0.01)
     return Settings(
         release=_release(node),
-        epochs=1,
-        batch=int(given.get("batch_size", 512)),
+        epochs=int(given.get("epochs", 20)),
+        batch=int(given.get("batch_size", 1024)),
         minimum_batch=int(given.get("minimum_batch", 32)),
         clip=float(given.get("clip", 2.0)),
-        noise=float(given.get("noise", 1.0)),
+        noise=float(given.get("noise", FROM_EPSILON)),
         bottom_optimiser=optimiser,
         top_optimiser=optimiser,
+        epsilon=float(given.get("epsilon", EPSILON)),
+        delta=float(given.get("delta", DELTA)),
     )
+
+
+def _multiplier(settings: Settings) -> float | None:
+    """The noise in units of ``clip``; None where the settings are wrong."""
+    try:
+        settings.check()
+        return settings.multiplier()
+    except ComponentError:
+        return None
+
+
+def _figure_noise(node: NodeView) -> str:
+    noise = _multiplier(_settings(node))
+    if not noise:
+        return "means over all rows, NO noise"
+    return f"each holder adds noise of {figure_deviation(noise):g} to the sum over all rows; in the epsilon above"
 
 
 def _keeper(node: NodeView) -> tuple[str, ...]:

@@ -2,10 +2,11 @@
 
 Gradients of a dense layer are outer products of its inputs and its deltas. The owner knows the inputs, the SPU
 computes the deltas, and the squared norm of a row's gradient is the sum over layers of
-||inputs||**2 * ||deltas||**2 (the "ghost norm": no per-row gradient is ever formed).
+||inputs||**2 * ||deltas||**2 (the "ghost norm": no per-row gradient is ever formed). The SPU measures both: an owner
+that says its rows were short would go past the clip.
 
-The owner infeeds the squared norms, and the inputs shrunk to at most ``MAX_NORM`` clips where they are longer: the
-numbers inside the ring stay in range, and the norms are those of what is really multiplied.
+The owner infeeds inputs shrunk to at most ``MAX_NORM`` where they are longer, so that its rows count: the SPU leaves
+out rows beyond what it can measure.
 """
 
 import itertools
@@ -18,15 +19,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from veilflow.components.vertical.split.fixed_point import CLIP_UNIT, NORM_SCALE
+from veilflow.components.vertical.split.fixed_point import LIMIT
 from veilflow.components.vertical.split.model import Dense
 
 Params = list[dict[str, Array]]
 """Per layer ``kernel`` (inputs x units) and ``bias`` (units)."""
 
-MAX_NORM = 64.0
-"""In units of ``clip``: a layer's input row beyond this norm counts, in the gradient, as if shrunk to it.
-It keeps the secret numbers in the range of the ring; standardised features stay far below."""
+MAX_NORM = LIMIT / 2
+"""A layer's input row beyond this norm counts, in the gradient, as if shrunk to it; standardised features stay far
+below."""
 
 ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
     "relu": jax.nn.relu,
@@ -58,12 +59,12 @@ def apply_dense(params: Params, spec: Dense, x: Array) -> Array:
 
 
 @lru_cache(maxsize=32)
-def trace_dense(spec: Dense, clip: float) -> Callable[[Params, Array], dict[str, Array]]:
+def trace_dense(spec: Dense) -> Callable[[Params, Array], dict[str, Array]]:
     """A jitted ``(params, x) -> feeds``: what the owner infeeds for one batch.
 
     ``embedding`` (rows x width); per layer ``l`` = 1..L ``input{l}`` (rows x inputs + 1, the last column stands for the
-    bias), ``norm{l}`` (rows, its squared length in units of ``clip``, scaled) and ``slope{l}`` (rows x units,
-    the derivative; int8 for relu); ``kernel{l}`` of layers above the first, through which deltas pass downwards.
+    bias) and ``slope{l}`` (rows x units, the derivative; int8 for relu); ``kernel{l}`` of layers above the first,
+    through which deltas pass downwards.
     """
     act = ACTIVATIONS[spec.activation]
 
@@ -72,9 +73,7 @@ def trace_dense(spec: Dense, clip: float) -> Callable[[Params, Array], dict[str,
         for number, layer in enumerate(params, start=1):
             augmented = jnp.concatenate([x, jnp.ones((x.shape[0], 1), x.dtype)], axis=1)
             length = jnp.linalg.norm(augmented, axis=1)
-            kept = jnp.minimum(length, MAX_NORM * clip)
-            feeds[f"input{number}"] = augmented * (kept / length)[:, None]
-            feeds[f"norm{number}"] = (kept / clip) ** 2 * (CLIP_UNIT / NORM_SCALE)
+            feeds[f"input{number}"] = augmented * (jnp.minimum(length, MAX_NORM) / length)[:, None]
             z = x @ layer["kernel"] + layer["bias"]
             x, pullback = jax.vjp(act, z)
             slope = pullback(jnp.ones_like(x))[0]
@@ -94,7 +93,6 @@ def feed_shapes(inputs: int, spec: Dense, rows: int) -> dict[str, tuple[int, ...
     shapes: dict[str, tuple[int, ...]] = {"embedding": (rows, sizes[-1])}
     for number in range(1, len(sizes)):
         shapes[f"input{number}"] = (rows, sizes[number - 1] + 1)
-        shapes[f"norm{number}"] = (rows,)
         shapes[f"slope{number}"] = (rows, sizes[number])
         if number > 1:
             shapes[f"kernel{number}"] = (sizes[number - 1], sizes[number])

@@ -1,6 +1,6 @@
 """What a data holder does in the clear with its own bottom: feed a batch, apply an opened gradient, embed rows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -13,12 +13,13 @@ import optax
 from veilflow.components.errors import ComponentError
 from veilflow.components.training.parts import Part
 from veilflow.components.vertical.split.bottom import trace_dense, unpack_gradient
+from veilflow.components.vertical.split.fixed_point import LIMIT
 from veilflow.components.vertical.split.model import Bottom, Dense
 from veilflow.components.vertical.split.network import network
 from veilflow.components.vertical.split.noise import gaussian
 from veilflow.components.vertical.split.settings import Optimiser
 
-MAX_EMBEDDING = 1024.0
+MAX_EMBEDDING = LIMIT
 """Largest embedding value that is infed; with standardised features they are around 1."""
 
 
@@ -44,23 +45,22 @@ def make_owner(
     return Owner(x, label, bottom, params, transform(optimiser).init(params), optimiser)
 
 
-def step_feeds(
-    owner: Owner, party: str, rows: np.ndarray, clip: float, noise: Mapping[str, tuple[int, float]]
-) -> dict[str, np.ndarray]:
+def step_feeds(owner: Owner, party: str, rows: np.ndarray, length: int, deviation: float) -> dict[str, np.ndarray]:
     """Everything this holder infeeds for one batch.
 
     Args:
         rows: positions of the batch's rows.
-        noise: variable name -> (length, standard deviation) of the noise it adds to other holders' gradients.
+        length: of the noise that it adds to the sum; 0: none.
+        deviation: of that noise.
     """
     feeds: dict[str, np.ndarray] = {}
     if isinstance(owner.bottom, Dense):
-        traced = trace_dense(owner.bottom, clip)(owner.params, owner.x[rows])
+        traced = trace_dense(owner.bottom)(owner.params, owner.x[rows])
         feeds = {f"{party}/{name}": np.asarray(value) for name, value in traced.items()}
         require_in_range(feeds[f"{party}/embedding"])
     if owner.label is not None:
         feeds["label"] = owner.label[rows]
-    return feeds | {name: gaussian(length, deviation) for name, (length, deviation) in noise.items()}
+    return feeds | ({f"noise/{party}": gaussian(length, deviation)} if length else {})
 
 
 def require_in_range(embedding: np.ndarray) -> None:

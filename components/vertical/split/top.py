@@ -75,45 +75,23 @@ class Backward(NamedTuple):
     weights: list[Array | None]
 
 
-def backward(layers: Sequence[Layer], run: Forward, error: Array) -> tuple[Backward, Array]:
-    """Deltas of every layer, and the gradient by the embeddings (rows x width), both per row.
+def jacobian(layers: Sequence[Layer], run: Forward) -> tuple[list[Array], Array]:
+    """How each row's logit depends on what a layer adds up: per layer (rows x units), and on the embeddings.
 
-    Args:
-        error: gradient of the loss by the logit, shape (rows,).
+    A row's gradient of the loss is its error (probability minus label) times this: the label is in the error alone.
     """
-    delta, weight = error[:, None], None
-    deltas, weights = [delta], [weight]
-    for number in range(len(layers) - 1, 0, -1):
+    rows = run.logits.shape[0]
+    delta = jnp.ones((rows, 1), jnp.float32)
+    deltas = [delta]
+    for number in range(len(layers) - 1, -1, -1):
         kernel = layers[number][0]
-        if number == len(layers) - 1:
-            # The single output unit: its weights scale the columns of what follows, the rows all carry the same error.
-            shape = (error.shape[0], kernel.shape[0])
-            delta, weight = _through(jnp.broadcast_to(error[:, None], shape), run.slopes[number - 1]), kernel[:, 0]
-        else:
-            delta, weight = _through(delta @ _scaled(kernel, weight), run.slopes[number - 1]), None
+        # The single output unit: every row starts with its weights.
+        back = jnp.broadcast_to(kernel[:, 0], (rows, kernel.shape[0])) if delta is deltas[-1] else delta @ kernel.T
+        if number == 0:
+            return deltas, back
+        delta = _through(back, run.slopes[number - 1])
         deltas.insert(0, delta)
-        weights.insert(0, weight)
-    return Backward(deltas, weights), delta @ _scaled(layers[0][0], weight)
-
-
-def gradient(x: Array, run: Forward, back: Backward, label: Array) -> tuple[Array, Array]:
-    """The flat gradient summed over rows, and the sum of label times logit (the loss needs it; one product for all).
-
-    Returns:
-        Shapes (parameters,) and (1,).
-    """
-    inputs = [x, *run.hidden]
-    left = jnp.concatenate([*inputs, label[:, None]], axis=1)
-    right = jnp.concatenate([*back.deltas, run.logits[:, None]], axis=1)
-    joint = left.T @ right
-    parts, row, column = [], 0, 0
-    for each, delta, weight in zip(inputs, back.deltas, back.weights, strict=True):
-        n, m = each.shape[1], delta.shape[1]
-        block = jnp.concatenate([joint[row : row + n, column : column + m], delta.sum(axis=0)[None]])
-        block = block if weight is None else block * weight
-        parts.append(block.reshape(-1))
-        row, column = row + n, column + m
-    return jnp.concatenate(parts), joint[-1:, -1]
+    raise AssertionError("a top model has an output unit")
 
 
 def _activate(z: Array, activation: str) -> tuple[Array, Array | None]:
@@ -131,8 +109,3 @@ def _through(delta: Array, slope: Array | None) -> Array:
     if slope is None:
         return delta
     return jnp.where(slope, delta, 0.0) if slope.dtype == jnp.bool_ else delta * slope
-
-
-def _scaled(kernel: Array, weight: Array | None) -> Array:
-    """The transposed kernel, with a column weight multiplied in."""
-    return kernel.T if weight is None else (kernel * weight).T

@@ -3,7 +3,7 @@
 Inputs   ``table``: features at two or more parties, the label at one of them. ``valid``: rows to watch while training.
          ``rules``: preprocessing rules the model should carry (data/clean, data/scale).
 Outputs  ``model``: per party its bottom and its part of the top model, no pickle. ``report``: figures by epoch.
-Public   schema, row counts, settings, the order of rows, and each epoch's loss (and validation AUC).
+Public   schema, row counts, settings, the order of rows, and by epoch a noised figure (per_example: losses, AUC).
 """
 # ruff: noqa: RUF009 - SecretFlow declares nested attributes this way
 
@@ -32,21 +32,28 @@ from veilflow.components.training.history import History
 from veilflow.components.training.labels import require_number_label
 from veilflow.components.training.loop import train
 from veilflow.components.training.parts import merge
+from veilflow.components.vertical.split.account import Spent, spent
 from veilflow.components.vertical.split.bundle import MODEL_KIND, Facts
 from veilflow.components.vertical.split.declare import Declaration, declare
 from veilflow.components.vertical.split.model import BOTTOM_ACTIVATIONS, TOP_ACTIVATIONS, SplitModel
+from veilflow.components.vertical.split.programs import released_length
 from veilflow.components.vertical.split.roster import Roster, make_roster
 from veilflow.components.vertical.split.settings import (
     BOTTOM_OPTIMISERS,
+    DELTA,
+    EPSILON,
+    FROM_EPSILON,
     RELEASES,
     SUMMED,
     TOP_OPTIMISERS,
     Optimiser,
     Settings,
 )
+from veilflow.components.vertical.split.support import require_support
+from veilflow.components.vertical.split_train.begun import Begun
 from veilflow.components.vertical.split_train.epochs import SplitTraining, Validation, course_of, epoch_step
 from veilflow.components.vertical.split_train.per_example import PerExampleTraining
-from veilflow.components.vertical.split_train.summed import SCORE_ROWS, SummedTraining
+from veilflow.components.vertical.split_train.summed import SummedTraining, secret_holders
 
 
 @dataclass
@@ -80,8 +87,10 @@ class Top:
 @register(domain="vertical", version="1.0.0", name="split_train")
 class SplitTrain(Component):
     """
-    Train a binary classifier across parties with split learning. With release: summed (the default) the label, the top
-    model and the loss stay inside the SPU, and a feature party only ever gets clipped, noised sums over a batch.
+    Train a binary classifier across parties with split learning. With release: summed (the default) the top model stays
+    inside the SPU, and a feature party only ever gets clipped, noised sums over a batch, which tell it no more about a
+    single label or row than epsilon says. A small table needs much noise for that: there vertical/secret_train is
+    better.
     """
 
     release: str = Field.attr(
@@ -94,8 +103,8 @@ class SplitTrain(Component):
     top: Top = Field.struct_attr(desc="Top model.")
     epochs: int = Field.attr(desc="Passes over the rows.", default=20, bound_limit=Interval.closed(1, 10000))
     batch_size: int = Field.attr(
-        desc="Rows per step, about: all batches get one size near this.",
-        default=512,
+        desc="Rows per step, about: all batches get one size near this. Noise weighs less in large ones.",
+        default=1024,
         bound_limit=Interval.closed(8, 65536),
     )
     minimum_batch: int = Field.attr(
@@ -104,21 +113,30 @@ class SplitTrain(Component):
         bound_limit=Interval.closed(8, 65536),
     )
     clip: float = Field.attr(
-        desc="summed: L2 bound of one row's part in a bottom's gradient.",
+        desc="summed: L2 bound of how one row's logit may depend on all parameters together.",
         default=2.0,
-        bound_limit=Interval.closed(0.01, 100),
+        bound_limit=Interval.closed(0.1, 100),
+    )
+    epsilon: float = Field.attr(
+        desc="summed: what a whole training may tell about one person's label (differential privacy).",
+        default=EPSILON,
+        bound_limit=Interval.open(0, 1000),
+    )
+    delta: float = Field.attr(
+        desc="summed: of epsilon; below one over the number of rows.", default=DELTA, bound_limit=Interval.open(0, 0.01)
     )
     noise: float = Field.attr(
-        desc="summed: standard deviation, in units of clip, of the noise every other data holder adds to a gradient.",
-        default=1.0,
-        bound_limit=Interval.closed(0, 1000),
+        desc="summed: standard deviation, in units of clip, of the noise every data holder adds to a sum. -1: as much "
+        "as epsilon asks for. Otherwise this decides, and epsilon is what follows from it. 0: none.",
+        default=FROM_EPSILON,
+        bound_limit=Interval.closed(-1, 1000),
     )
     optimiser: str = Field.attr(desc="For the bottoms.", default="adam", choices=list(BOTTOM_OPTIMISERS))
-    learning_rate: float = Field.attr(desc="For the bottoms.", default=0.02, bound_limit=Interval.open(0, 10))
+    learning_rate: float = Field.attr(desc="For the bottoms.", default=0.01, bound_limit=Interval.open(0, 10))
     top_optimiser: str = Field.attr(desc="For the top model.", default="momentum", choices=list(TOP_OPTIMISERS))
-    top_learning_rate: float = Field.attr(desc="For the top model.", default=0.05, bound_limit=Interval.open(0, 10))
+    top_learning_rate: float = Field.attr(desc="For the top model.", default=0.1, bound_limit=Interval.open(0, 10))
     patience: int = Field.attr(
-        desc="Stop after so many epochs without a better loss (on valid, if given) and keep the best; 0: never.",
+        desc="Stop after so many epochs without a better figure (on valid, if given) and keep the best; 0: never.",
         default=0,
         bound_limit=Interval.closed(0, 10000),
     )
@@ -141,30 +159,40 @@ class SplitTrain(Component):
         roster = table_roster(source)
         settings, model = self._settings(), declare(self._declaration(), roster)
         settings.check()
-        rows, data = read_data(ctx, source, roster)
+        summed = settings.release == SUMMED
+        rows, data = read_data(ctx, source, roster, summed)
         size = batch_size(rows, settings.batch, settings.minimum_batch)
+        parameters = released_length(secret_holders(roster, model), model.top) if summed else 0
+        loudness = settings.check_size(rows, size, len(roster.holders), parameters) if summed else 0.0
         validation = self._validation(ctx, roster)
         _announce(ctx, settings, rows // size, size, validation)
         training: SplitTraining
-        if settings.release == SUMMED:
+        if summed:
             machine = SecretMachine(ctx.make_spu())
             training = SummedTraining(machine, roster, model, settings, data, size)
         else:
             training = PerExampleTraining(roster, model, settings, data, size)
         facts = Facts(model, roster, settings.release, settings.to_json(), len(self.rules or []), "")
-        checkpoints = self._checkpoints(ctx, facts, training, data, rows)
+        key = _training_key(facts, settings, rows)
+        folder = self._checkpoint_folder(ctx)
+        checkpoints = _checkpoints(folder, key, training, data)
+        begun = Begun(folder, key, roster.holders, settings.epochs) if summed and settings.multiplier() else None
 
         def tell(done: int, figures: Any) -> None:
             progress(ctx, done / settings.epochs, epoch=done, **{k: round(v, 6) for k, v in figures.items()})
 
-        step = epoch_step(training, roster.holders, rows, validation)
+        step = epoch_step(training, roster.holders, rows, validation, begun)
         history, identity = train(training, step, course_of(settings, roster.holders), checkpoints, tell)
         self._store(ctx, facts, identity, training)
         if checkpoints is not None:
             checkpoints.clear()
+        cost = spent(settings.multiplier(), begun.count, settings.delta) if begun is not None else None
+        if begun is not None:
+            begun.clear()
         if isinstance(training, SummedTraining):
-            _receipts(ctx, settings, roster, training)
-        _write_report(self.report, settings, model, roster, history, rows, size)
+            _receipts(ctx, settings, roster, training, cost)
+        private = _private_words(settings, loudness, cost) if summed else {}
+        _write_report(self.report, settings, model, roster, history, {"rows": rows, "batch": size, **private})
 
     def _settings(self) -> Settings:
         return Settings(
@@ -174,6 +202,8 @@ class SplitTrain(Component):
             minimum_batch=int(self.minimum_batch),
             clip=decimal(self.clip),
             noise=decimal(self.noise),
+            epsilon=decimal(self.epsilon),
+            delta=decimal(self.delta),
             bottom_optimiser=Optimiser(self.optimiser, decimal(self.learning_rate)),
             top_optimiser=Optimiser(self.top_optimiser, decimal(self.top_learning_rate)),
             patience=int(self.patience),
@@ -198,17 +228,9 @@ class SplitTrain(Component):
         rows, data = read_data(ctx, VTable.from_distdata(self.valid), roster)
         return Validation(data, rows)
 
-    def _checkpoints(
-        self, ctx: Context, facts: Facts, training: SplitTraining, data: dict[str, Any], rows: int
-    ) -> Checkpoints | None:
+    def _checkpoint_folder(self, ctx: Context) -> Path | None:
         folder: Path | None = getattr(ctx, "checkpoint_dir", None)
-        if folder is None or not self.checkpoint_every:
-            return None
-        longer = {"epochs": 0, "checkpoint_every": 0}  # training on for longer is the same training
-        key = training_key({**facts.to_json(), "settings": {**facts.settings, **longer}, "rows": rows})
-        digests = {party: run_on(party, data_digest, pair) for party, pair in data.items()}
-        parties = sorted({party for parts in training.state().values() for party in parts})
-        return Checkpoints(folder, key, digests, parties)
+        return folder if self.checkpoint_every else None
 
     def _store(self, ctx: Context, facts: Facts, identity: str, training: SplitTraining) -> None:
         sections = training.model_sections()
@@ -222,6 +244,21 @@ class SplitTrain(Component):
             held = [sections[name][party] for name in names]
             parts[party] = run_on(party, _merger(identity, names), *held, *own)
         write_object(ctx, self.model, MODEL_KIND, parts, public)
+
+
+def _training_key(facts: Facts, settings: Settings, rows: int) -> str:
+    longer: dict[str, float] = {"epochs": 0, "checkpoint_every": 0}  # training on for longer is the same training,
+    if settings.release == SUMMED:
+        longer["noise"] = settings.multiplier()  # with the same noise
+    return training_key({**facts.to_json(), "settings": {**facts.settings, **longer}, "rows": rows})
+
+
+def _checkpoints(folder: Path | None, key: str, training: SplitTraining, data: dict[str, Any]) -> Checkpoints | None:
+    if folder is None:
+        return None
+    digests = {party: run_on(party, data_digest, pair) for party, pair in data.items()}
+    parties = sorted({party for parts in training.state().values() for party in parts})
+    return Checkpoints(folder, key, digests, parties)
 
 
 def table_roster(source: VTable) -> Roster:
@@ -239,8 +276,11 @@ def table_roster(source: VTable) -> Roster:
     return roster
 
 
-def read_data(ctx: Context, source: VTable, roster: Roster) -> tuple[int, dict[str, Any]]:
+def read_data(ctx: Context, source: VTable, roster: Roster, supported: bool = False) -> tuple[int, dict[str, Any]]:
     """The row count, and per data holder ``(x, label or None)`` at that party.
+
+    Args:
+        supported: each holder looks for columns that single people out (`split.support`).
 
     Raises:
         ComponentError: a column is missing or unfit, or the parties' row counts differ.
@@ -253,7 +293,7 @@ def read_data(ctx: Context, source: VTable, roster: Roster) -> tuple[int, dict[s
             raise ComponentError(f"the table has no part at {party}, which holds columns of the model.")
         part = source.parties[party]
         require_columns(party, part.columns, [*features, *([label] if label else [])])
-        data[party] = run_on(party, _arrays, read_frame(ctx, part), features, label)
+        data[party] = run_on(party, _arrays, read_frame(ctx, part), features, label, supported)
     counts: dict[str, int] = publish(
         {party: run_on(party, lambda pair: len(pair[0]), pair) for party, pair in data.items()}
     )
@@ -263,8 +303,13 @@ def read_data(ctx: Context, source: VTable, roster: Roster) -> tuple[int, dict[s
     return next(iter(counts.values())), data
 
 
-def _arrays(frame: pd.DataFrame, features: list[str], label: str | None) -> tuple[np.ndarray, np.ndarray | None]:
-    return feature_matrix(frame, features), None if label is None else binary_label(frame, label)
+def _arrays(
+    frame: pd.DataFrame, features: list[str], label: str | None, supported: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
+    x = feature_matrix(frame, features)
+    if supported:
+        require_support(x, features)
+    return x, None if label is None else binary_label(frame, label)
 
 
 def _merger(identity: str, names: list[str]) -> Any:
@@ -284,32 +329,50 @@ def _announce(ctx: Context, settings: Settings, batches: int, size: int, validat
     """What the names in the step's `Claims.sends` stand for: how often, and in which shape, values may leave."""
     valid = validation.rows if validation is not None else 0
     steps = settings.epochs * batches
-    # per step one gradient a feature party; per epoch the loss and the validation rows' logits
-    openings = steps + settings.epochs * (1 + -(-valid // SCORE_ROWS))
+    # per step one gradient a feature party; per epoch a figure of the rows trained on, and one of validation rows
+    openings = steps + settings.epochs * (2 if valid else 1)
     sizes(ctx, batch=size, steps=steps, epochs=settings.epochs, valid_rows=valid, openings=openings)
 
 
-def _receipts(ctx: Context, settings: Settings, roster: Roster, training: SummedTraining) -> None:
+def _receipts(ctx: Context, settings: Settings, roster: Roster, training: SummedTraining, cost: Spent | None) -> None:
     """What happened at this party, in this attempt (a resumed training counts from its checkpoint on).
 
     Clipping is part of the release program, which every party ran on its shares and compared with the others by hash.
+    ``cost`` is of all attempts.
     """
-    tally, deviation = training.tally, settings.noise * settings.clip
+    tally, deviation = training.tally, settings.multiplier() * settings.clip
     if tally.steps == 0 or tally.smallest >= settings.minimum_batch:
         receipt(ctx, "minimum_batch", rows=tally.smallest, minimum=settings.minimum_batch)
-    receipt(ctx, "clip", bound=settings.clip, norm="L2, per row and bottom", batches=tally.steps)
-    if deviation > 0 and tally.drew(deviation, training.owes(ctx.self_party)):
-        sources = {party: [other for other in roster.holders if other != party] for party in roster.bottoms}
-        receipt(ctx, "noise", distribution="Gaussian", deviation=deviation, drawn_here=tally.vectors, added_by=sources)
+    receipt(ctx, "clip", bound=settings.clip, norm="L2, per row, bottoms and top together", batches=tally.steps)
+    if cost is not None and tally.drew(deviation, training.owes(ctx.self_party)):
+        drawn = {"drawn_here": tally.vectors, "added_by": list(roster.holders)}
+        receipt(ctx, "noise", distribution="Gaussian", deviation=deviation, **drawn)
+        limit = settings.spent()
+        if cost.label <= limit.label * (1 + 1e-9):
+            told = {"told_label": cost.label, "told_record": cost.record, "delta": cost.delta}
+            receipt(ctx, "epsilon", label=limit.label, record=limit.record, **told)
+
+
+def _private_words(settings: Settings, loudness: float, cost: Spent | None) -> dict[str, Any]:
+    """Metrics of the report: what the training may have told, and how loud the noise was for that."""
+    if cost is None:
+        return {"noise": 0.0}
+    said = {"epsilon_label": cost.label, "epsilon_record": cost.record, "delta": cost.delta}
+    return {"noise": settings.multiplier(), **said, "noise_to_gradient": loudness}
 
 
 def _write_report(
-    output: Output, settings: Settings, model: SplitModel, roster: Roster, history: History, rows: int, size: int
+    output: Output,
+    settings: Settings,
+    model: SplitModel,
+    roster: Roster,
+    history: History,
+    figures: dict[str, Any],
 ) -> None:
     report = ReportBuilder("split_train", f"Split learning, release {settings.release}.")
     chosen = history.rows[history.best if settings.patience else -1]
-    report.values("metrics", {**chosen, "epochs": len(history.rows), "rows": rows, "batch": size})
-    report.table("history", history.columns(), "Loss and validation figures by epoch.")
+    report.values("metrics", {**chosen, "epochs": len(history.rows), **figures})
+    report.table("history", history.columns(), "Figures by epoch: of the rows trained on, and of validation rows.")
     shapes = {party: _in_words(each) for party, each in model.to_json()["bottoms"].items()}
     report.values(
         "model",

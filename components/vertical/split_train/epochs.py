@@ -10,6 +10,7 @@ from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.training.batches import epoch_order, order_token
 from veilflow.components.training.loop import Course, State, Step
 from veilflow.components.vertical.split.settings import Settings
+from veilflow.components.vertical.split_train.begun import Begun
 
 _REMEDY = "Scale the features (data/scale) or lower learning_rate and top_learning_rate."
 
@@ -17,7 +18,7 @@ _REMEDY = "Scale the features (data/scale) or lower learning_rate and top_learni
 class SplitTraining(Protocol):
     """What both releases offer."""
 
-    def epoch(self, order: np.ndarray) -> float: ...
+    def epoch(self, order: np.ndarray) -> dict[str, float]: ...
 
     def validate(self, data: Mapping[str, Any], rows: int) -> dict[str, float]: ...
 
@@ -41,12 +42,23 @@ def course_of(settings: Settings, holders: tuple[str, ...]) -> Course:
     return Course(settings.epochs, settings.patience, settings.checkpoint_every, holders[0], "epoch", _REMEDY)
 
 
-def epoch_step(training: SplitTraining, holders: tuple[str, ...], rows: int, validation: Validation | None) -> Step:
-    """A step that trains over all ``rows`` once, and then looks at the rows that are not trained on."""
+def epoch_step(
+    training: SplitTraining,
+    holders: tuple[str, ...],
+    rows: int,
+    validation: Validation | None,
+    begun: Begun | None = None,
+) -> Step:
+    """A step that trains over all ``rows`` once, and then looks at the rows that are not trained on.
 
-    def step(done: int) -> dict[str, float]:
-        del done  # every epoch has an order of its own
-        figures = {"train_loss": training.epoch(_order(holders, rows))}
+    Args:
+        begun: where given, no more epochs are begun than it allows.
+    """
+
+    def step(done: int) -> dict[str, float] | None:
+        if begun is not None and not begun.another(done):
+            return None
+        figures = training.epoch(_order(holders, rows))
         if validation is not None:
             figures |= training.validate(validation.data, validation.rows)
         return figures

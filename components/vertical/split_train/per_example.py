@@ -35,7 +35,7 @@ class PerExampleTraining:
         self._holder = self._start_top(settings, sum(widths.values()))
         del self._owners[self._keeper]
 
-    def epoch(self, order: np.ndarray) -> float:
+    def epoch(self, order: np.ndarray) -> dict[str, float]:
         """Train on whole batches of ``order``; the mean loss, known to all."""
         steps = 0
         for rows in batches(order, self._size):
@@ -44,7 +44,7 @@ class PerExampleTraining:
         seen = steps * self._size
         loss: float = publish(run_on(self._keeper, lambda holder: float(holder.loss) / seen, self._holder))
         self._holder = run_on(self._keeper, clear.new_epoch, self._holder)
-        return loss
+        return {"train_loss": loss}
 
     def validate(self, data: Mapping[str, Any], rows: int) -> dict[str, float]:
         """Loss and AUC of other rows, published by the label's holder."""

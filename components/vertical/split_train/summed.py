@@ -1,9 +1,11 @@
 """`release: summed`: drives the secret programs. Every party makes these calls in the same order.
 
-Opened  per step and feature party one vector: the batch's clipped gradient sum of that party's bottom, plus the other
-        data holders' noise, to that party alone. Per epoch the sum of the training loss, to the label's holder, who
-        publishes it. With validation rows, their logits, to the label's holder.
-Kept    the top model, its optimiser and every label stay shares; no party knows the top model, its start included.
+Opened  per step and feature party one vector: that party's part of the batch's clipped, noised sum, to that party
+        alone. Per epoch a noised mean squared error of the rows trained on, and one of the validation rows if there are
+        any, to the label's holder, who publishes them.
+Kept    the top model, its optimiser, the part of the noised sum that moves it, every label and every logit stay
+        shares; no party knows the top model, its start included.
+What it tells about one person, and why: `split.programs` and `split.account`.
 """
 
 import secrets
@@ -16,10 +18,12 @@ from veilflow.components.devices.labels import OPENED, sending
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.secret import SecretMachine, SecretProgram
 from veilflow.components.training.batches import batches
-from veilflow.components.training.history import auc, log_loss
 from veilflow.components.training.tally import Tally
 from veilflow.components.vertical.split import programs, top
-from veilflow.components.vertical.split.model import Dense, SplitModel
+from veilflow.components.vertical.split.account import figure_deviation, judged_deviation
+from veilflow.components.vertical.split.fixed_point import FRACTION_BITS
+from veilflow.components.vertical.split.model import Bottom, Dense, SplitModel
+from veilflow.components.vertical.split.noise import gaussian
 from veilflow.components.vertical.split.owner import (
     Owner,
     apply_opened,
@@ -32,6 +36,8 @@ from veilflow.components.vertical.split.owner import (
 )
 from veilflow.components.vertical.split.roster import Roster
 from veilflow.components.vertical.split.settings import Settings
+
+RING = 2.0**FRACTION_BITS
 
 SCORE_ROWS = 4096
 """Rows scored by one secret program; the last chunk is filled up, so that one program serves all."""
@@ -58,38 +64,37 @@ class SummedTraining:
         self._model = model
         self._holders = secret_holders(roster, model)
         self._width = sum(h.width for h in self._holders)
+        self.parameters = programs.released_length(self._holders, model.top)
+        """Entries of what is summed and noised in a step."""
         self.tally = Tally()
+        self._noise = settings.multiplier()
+        self._noise_from = roster.holders if self._noise else ()
         optimiser = programs.TopOptimiser(settings.top_optimiser.name, settings.top_optimiser.rate)
         self._state = ("top", *optimiser.state)
-        self._release = secret(programs.release_program(self._holders, model.top))
-        self._update = secret(programs.update_program(model.top, size, optimiser))
-        self._noise = {party: self._noise_of(party) for party in roster.holders}
+        self._release = secret(programs.release_program(self._holders, model.top, settings.clip, self._noise_from))
+        self._update = secret(programs.update_program(size, optimiser))
         self._owners = {party: self._start(party, data[party]) for party in roster.holders}
         self._start_top(optimiser)
 
-    def epoch(self, order: np.ndarray) -> float:
-        """Train on whole batches of ``order``; the mean loss, known to all."""
-        keeper = self._roster.label_party
-        zero = run_on(keeper, lambda: {"loss": np.zeros(1, np.float32)})
-        self._machine.send_shares(keeper, zero)
+    def epoch(self, order: np.ndarray) -> dict[str, float]:
+        """Train on whole batches of ``order``; the noised mean squared error, known to all."""
+        self._machine.zeros({"trained": (1,)})
         steps = 0
         for rows in batches(order, self._size):
             self._step(rows)
             steps += 1
-        opened = self._machine.open_to(keeper, secret(programs.fetch_program("loss")))
-        seen = steps * self._size
-        loss: float = publish(run_on(keeper, lambda found: float(found["fetched/loss"][0]) / seen, opened))
-        return loss
+        return {"train_brier": self._figure("trained", steps * self._size, figure_deviation(self._noise))}
 
     def validate(self, data: Mapping[str, Any], rows: int) -> dict[str, float]:
-        """Loss and AUC of other rows, published by the label's holder, who alone sees the logits."""
-        bottoms = {party: self._model.bottoms[party] for party in self._roster.bottoms}
-        params = {party: run_on(party, lambda owner: owner.params, self._owners[party]) for party in bottoms}
-        features = {party: run_on(party, lambda pair: pair[0], data[party]) for party in bottoms}
-        keeper = self._roster.label_party
-        logits = secret_logits(self._machine, self._model, params, features, rows, keeper)
-        figures: dict[str, float] = publish(run_on(keeper, _figures, logits, data[keeper]))
-        return figures
+        """The noised mean squared error of other rows, known to all; nobody sees their logits."""
+        program = secret(programs.judge_program(list(self._model.bottoms), self._model.top))
+        chunk = min(rows, SCORE_ROWS)
+        self._machine.zeros({"judged": (1,)})
+        for start in range(0, rows, chunk):
+            counts = (np.arange(start, start + chunk) < rows).astype(np.float32)
+            feeds = [self._judged(party, data[party], start, chunk) for party in self._roster.holders]
+            self._machine.run(program, feeds, publics={"counts": counts})
+        return {"valid_brier": self._figure("judged", rows, judged_deviation(self._noise))}
 
     def state(self) -> dict[str, dict[str, Any]]:
         """Section -> party -> part: all that a later run needs to go on from here."""
@@ -109,7 +114,7 @@ class SummedTraining:
 
     def owes(self, party: str) -> int:
         """Noise vectors that ``party`` adds to each batch."""
-        return len(self._noise.get(party, ()))
+        return int(party in self._noise_from)
 
     def _start(self, party: str, data: Any) -> Any:
         bottom, optimiser = self._model.bottoms.get(party), self._settings.bottom_optimiser
@@ -136,12 +141,6 @@ class SummedTraining:
         memory = run_on(holders[0], lambda: {name: np.zeros(length, np.float32) for name in optimiser.state})
         self._machine.send_shares(holders[0], memory)
 
-    def _noise_of(self, party: str) -> dict[str, tuple[int, float]]:
-        deviation = self._settings.noise * self._settings.clip
-        return {
-            f"{h.party}/noise/{party}": (h.gradient_length(), deviation) for h in self._holders if party in h.noise_from
-        }
-
     def _step(self, rows: np.ndarray) -> None:
         feeds = [self._feeds(party, rows) for party in self._roster.holders]
         opens = {h.party: (f"{h.party}/gradient",) for h in self._holders}
@@ -153,15 +152,44 @@ class SummedTraining:
             self._owners[party] = self._apply(party, messages)
 
     def _feeds(self, party: str, rows: np.ndarray) -> list[Any]:
-        share, clip, noise = self._machine.share_all(), self._settings.clip, self._noise[party]
+        share, deviation = self._machine.share_all(), self._noise * self._settings.clip
+        length = self.parameters if party in self._noise_from else 0
 
         def feed(owner: Owner) -> list[bytes]:
-            feeds = step_feeds(owner, party, rows, clip, noise)
-            self.tally.fed(feeds[name] for name in noise)
+            feeds = step_feeds(owner, party, rows, length, deviation)
+            self.tally.fed(feeds[name] / RING for name in feeds if name.startswith("noise/"))
             return share(feeds)
 
         found: list[Any] = run_on(party, feed, self._owners[party], returns=self._machine.world)
         return found
+
+    def _judged(self, party: str, data: Any, start: int, chunk: int) -> list[Any]:
+        bottom, share = self._model.bottoms.get(party), self._machine.share_all()
+
+        def feed(owner: Owner, pair: tuple[np.ndarray, np.ndarray | None]) -> list[bytes]:
+            x, label = pair
+            feeds: dict[str, np.ndarray] = {}
+            if bottom is not None:
+                feeds[f"{party}/embedding"] = _embedded(bottom, owner.params, _filled(x, start, chunk))
+            if label is not None:
+                feeds["label"] = _filled(label, start, chunk)
+            return share(feeds)
+
+        found: list[Any] = run_on(party, feed, self._owners[party], data, returns=self._machine.world)
+        return found
+
+    def _figure(self, name: str, rows: int, deviation: float) -> float:
+        """The running figure ``name`` over ``rows`` rows, noised and published."""
+        share, keeper = self._machine.share_all(), self._roster.label_party
+
+        def drawn(party: str) -> list[bytes]:
+            return share({f"figure noise/{party}": gaussian(1, deviation)})
+
+        feeds = [run_on(party, drawn, party, returns=self._machine.world) for party in self._noise_from]
+        program = secret(programs.figure_program(name, self._noise_from))
+        opened = self._machine.open_to(keeper, program, feeds=feeds)
+        mean: float = publish(run_on(keeper, lambda found: float(found[f"figure/{name}"][0]) / rows, opened))
+        return mean
 
     def _apply(self, party: str, messages: list[Any]) -> Any:
         join, size = self._machine.join_all(), self._size
@@ -174,13 +202,12 @@ class SummedTraining:
 
 
 def secret_holders(roster: Roster, model: SplitModel) -> list[programs.Holder]:
-    """The feature parties as secret programs see them; everybody else's noise goes into each one's gradient."""
+    """The feature parties as secret programs see them."""
     found = []
     for party, names in roster.features.items():
         bottom = model.bottoms[party]
         assert isinstance(bottom, Dense), "checked before: sums are released for dense bottoms only"
-        others = tuple(other for other in roster.holders if other != party)
-        found.append(programs.Holder(party, len(names), bottom, others))
+        found.append(programs.Holder(party, len(names), bottom))
     return found
 
 
@@ -204,11 +231,7 @@ def secret_logits(
         bottom = model.bottoms[party]
 
         def embedded(parameters: Any, x: np.ndarray) -> list[bytes]:
-            part = x[start : start + chunk]
-            filled = np.concatenate([part, np.zeros((chunk - len(part), x.shape[1]), x.dtype)])
-            embedding = embed(bottom, parameters, filled)
-            require_in_range(embedding)
-            return share({f"{party}/embedding": embedding})
+            return share({f"{party}/embedding": _embedded(bottom, parameters, _filled(x, start, chunk))})
 
         found: list[Any] = run_on(party, embedded, params[party], features[party], returns=machine.world)
         return found
@@ -225,6 +248,13 @@ def secret(program: programs.Program) -> SecretProgram:
     return SecretProgram(program.name, program.fn, program.inputs, program.outputs)
 
 
-def _figures(logits: np.ndarray, data: tuple[np.ndarray, np.ndarray]) -> dict[str, float]:
-    label = data[1]
-    return {"valid_loss": log_loss(label, logits), "valid_auc": auc(label, logits)}
+def _filled(rows: np.ndarray, start: int, chunk: int) -> np.ndarray:
+    """``chunk`` rows from ``start`` on, zeros behind the last."""
+    part = rows[start : start + chunk]
+    return np.concatenate([part, np.zeros((chunk - len(part), *rows.shape[1:]), rows.dtype)])
+
+
+def _embedded(bottom: Bottom, params: Any, x: np.ndarray) -> np.ndarray:
+    embedding = embed(bottom, params, x)
+    require_in_range(embedding)
+    return embedding

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from veilflow.components.privacy.noise import gaussian
 from veilflow.components.training.tally import Tally
-from veilflow.components.vertical.split.noise import gaussian
 
 STEPS, LENGTH, DEVIATION = 20, 300, 2.0
 

@@ -21,8 +21,11 @@ def train(table: Artifact = TABLE, valid: bool = False, **params: Any) -> NodeVi
         "top/activation": "relu",
         "batch_size": 512,
         "minimum_batch": 32,
+        "epochs": 20,
         "clip": 2.0,
-        "noise": 1.0,
+        "noise": -1.0,
+        "epsilon": 4.0,
+        "delta": 1e-5,
     }
     inputs = {"table": [table]} | ({"valid": [table]} if valid else {})
     return NodeView("train", PARTIES, usual | params, inputs)
@@ -46,8 +49,9 @@ def test_summed_tells_each_holder_only_sums_of_its_own_bottom() -> None:
     for party in ("hospital", "insurer"):
         (line,) = found[party]
         assert "gradient of its own bottom, summed over each batch of at least 32 rows" in line
-        assert "norm 2.0; every other holder adds Gaussian noise of 1.0 x 2.0" in line
-    assert not any("label" in line.lower() for each in found.values() for line in each)
+        assert "norm 2; every holder adds Gaussian noise of 5.034 x 2" in line
+        assert "epsilon 4 for a label, 8.84 for a record, at delta 1e-05" in line
+        assert "vertical/secret_train" in line
 
 
 def test_no_noise_is_said_loudly() -> None:
@@ -65,8 +69,35 @@ def test_per_example_says_that_labels_are_given_away_and_how_well() -> None:
 def test_validation_scores_are_mentioned_only_where_there_are_any() -> None:
     assert not any("validation" in line for each in lines(TRAIN, train()).values() for line in each)
     found = lines(TRAIN, train(valid=True))
-    assert any("every validation row" in line for line in found["hospital"])
+    assert any("one of the validation rows" in line for line in found[ALL])
+    assert not any("score" in line for each in found.values() for line in each), "their logits stay shares"
+    found = lines(TRAIN, train(valid=True, release="per_example"))
     assert any("validation rows' loss and AUC" in line for line in found[ALL])
+
+
+def test_what_noise_and_epsilon_must_leave_receipts_of_is_known_before_the_run() -> None:
+    wanted = {each.name: each.parameters for each in TRAIN.protections(train())}
+    assert wanted["noise"]["deviation"] == pytest.approx(10.068)
+    assert wanted["epsilon"]["label"] == pytest.approx(4.0, rel=1e-3)
+    assert "noise" not in {each.name for each in TRAIN.protections(train(noise=0.0))}
+    assert "epsilon" not in {each.name for each in TRAIN.protections(train(noise=0.0))}
+
+
+@pytest.mark.parametrize(
+    "params, warned",
+    [
+        ({}, None),
+        ({"epsilon": 10.0}, None),
+        ({"epsilon": 11.0}, "epsilon 11 for one person's label protects little (above 10)"),
+        ({"noise": 1.0}, "epsilon 30 for one person's label protects little"),
+        ({"noise": 0.0}, "no noise is added, so nothing bounds what repeated sums tell about one person's label"),
+        ({"release": "per_example"}, "per_example tells feature parties the label of every row"),
+    ],
+)
+def test_settings_that_protect_little_are_warned_of(params: dict[str, Any], warned: str | None) -> None:
+    found = TRAIN.warnings(train(**params))
+    assert len(found) == (warned is not None)
+    assert all(warned in each for each in found if warned)
 
 
 def test_the_spu_brings_in_the_coordinator_and_per_example_does_not() -> None:

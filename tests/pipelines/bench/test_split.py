@@ -11,15 +11,15 @@ from veilflow.pipelines.bench import split
 from veilflow.pipelines.bench.split_data import TABLES, available, load_part
 
 
-def write_tables(folder: Path) -> None:
+def write_tables(folder: Path, rows: int = 200) -> None:
     rng = np.random.default_rng(0)
     for mine, yours, label in TABLES.values():
-        x = rng.normal(size=(200, 4))
-        ids = rng.permutation(200)
+        x = rng.normal(size=(rows, 4))
+        ids = rng.permutation(rows)
         (folder / mine).parent.mkdir(parents=True)
         frame = pd.DataFrame({"id": ids, label: np.where(x[:, 0] + x[:, 2] > 0, 2, 0), "a": x[:, 0], "b": x[:, 1]})
         frame.to_csv(folder / mine, index=False)
-        order = rng.permutation(200)
+        order = rng.permutation(rows)
         other = pd.DataFrame({"id": ids, "c": x[:, 2], "d": 0.0}).iloc[order]
         other.to_csv(folder / yours, index=False)
 
@@ -61,7 +61,7 @@ def test_every_release_is_measured_against_centralised_training(veilflow_cluster
 
 @pytest.mark.cluster
 def test_both_releases_come_close_to_centralised_training(veilflow_cluster: Any, tmp_path: Path) -> None:
-    write_tables(tmp_path)
-    results = split.accuracy(veilflow_cluster._simulation.call, tmp_path, "dvisits", 10, 32)
+    write_tables(tmp_path, 4000)  # the default epsilon needs rows
+    results = split.accuracy(veilflow_cluster._simulation.call, tmp_path, "dvisits", 15, 800)
     assert [each.metric for each in results] == ["AUC"] * 3
     assert all(each.value > 0.85 for each in results)

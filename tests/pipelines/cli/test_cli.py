@@ -44,6 +44,19 @@ def test_check_says_ok(run):
     assert result.stdout == "good.yaml: ok, 3 steps, 3 parties (hospital, insurer, coordinator)\n"
 
 
+def test_settings_that_protect_little_are_warned_of_and_not_refused(run):
+    demo = str(Path(__file__).resolve().parents[3] / "configs" / "pipelines" / "hospital_insurer.yaml")
+    assert "warning" not in run("check", demo).stderr
+    for setting, said in (
+        ("train.noise=0", "no noise is added"),
+        ("train.epsilon=20", "epsilon 20 for one person's label"),
+    ):
+        result = run("check", demo, "--set", setting)
+        assert result.exit_code == 0
+        assert f"{demo}: warning: train: {said}" in result.stderr
+        assert f"train: {said}" in run("plan", demo, "--set", setting).stdout
+
+
 @pytest.mark.parametrize("verb", ["check", "plan", "graph"])
 def test_an_invalid_pipeline_ends_with_3_and_all_its_problems(run, verb):
     result = run(verb, "bad.yaml", "--set", "left.uri=3")

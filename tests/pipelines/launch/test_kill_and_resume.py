@@ -199,9 +199,9 @@ def test_an_interrupted_training_goes_on_from_its_last_common_checkpoint(tmp_pat
     assert set(after.epochs()) <= {2, 3}
     assert 1 not in after.epochs()
     history = next(node for node in run.nodes if node.name == "train").tab("history")
-    told = {int(b["values"]["epoch"]): float(b["values"]["train_loss"]) for b in _trained(killer.events)}
+    told = {int(b["values"]["epoch"]): float(b["values"]["train_brier"]) for b in _trained(killer.events)}
     assert len(history.rows) == EPOCHS
-    assert history.column("train_loss")[0] == pytest.approx(told[1], abs=1e-4)
+    assert history.column("train_brier")[0] == pytest.approx(told[1], abs=1e-4)
 
 
 def _trained(events):

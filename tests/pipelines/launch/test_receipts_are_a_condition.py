@@ -64,7 +64,9 @@ def test_every_protection_of_a_training_leaves_its_receipt(veilflow_cluster: Any
     assert run.status == "ok", run.error
     fired = {node.name: {(each.protection, each.party) for each in node.receipts} for node in run.nodes}
     parties = ("hospital", "insurer", "coordinator")
-    assert fired["train"] == {(name, party) for name in ("clip", "minimum_batch", "noise") for party in parties}
+    assert fired["train"] == {
+        (name, party) for name in ("clip", "minimum_batch", "noise", "epsilon") for party in parties
+    }
     assert fired["align"] == {
         ("key_decoy", "hospital"),
         ("key_decoy", "insurer"),
@@ -79,6 +81,7 @@ def test_noise_that_is_too_small_fails_the_step_and_names_the_party(veilflow_clu
     assert (run.error.node, run.error.party) == ("train", "insurer")
     assert run.error.message == (
         "step 'train': protection 'noise' is configured but insurer wrote no receipt for it; "
+        "protection 'epsilon' is configured but insurer wrote no receipt for it; "
         "nothing of this step is kept."
     )
     assert _artifacts(tmp_path, "align")

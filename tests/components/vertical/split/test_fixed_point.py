@@ -2,13 +2,21 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
+import spu.utils.simulation as simulation
+from jax import lax
+from spu import libspu
 
 from veilflow.components.vertical.split.fixed_point import (
     CLIP_LIMIT,
     CLIP_UNIT,
+    LIMIT,
     NORM_SCALE,
+    WIDEST,
     clip_factor,
+    limit,
     row_square_sums,
+    sigmoid_and_signs,
     sigmoid_softplus,
 )
 
@@ -30,6 +38,48 @@ def test_plain_jax_computes_the_same_probability() -> None:
     probability, softplus = sigmoid_softplus(jnp.asarray(LOGITS))
     np.testing.assert_allclose(probability, exact(LOGITS), atol=2e-3)
     np.testing.assert_allclose(softplus, np.logaddexp(0, LOGITS.astype(np.float64)), atol=2e-3)
+
+
+def test_signs_come_with_the_probability_and_are_bits_whatever_is_fed(on_spu) -> None:
+    others = np.stack([LOGITS, -LOGITS, np.full_like(LOGITS, 2.0**40), np.full_like(LOGITS, -(2.0**40))])
+    probability, signs = on_spu(sigmoid_and_signs)(LOGITS, others)
+    np.testing.assert_allclose(probability, exact(LOGITS), atol=2e-3)
+    np.testing.assert_array_equal(signs, others > 0)
+
+
+def wild(high, low):
+    """Ring elements from two 32-bit halves: what no float could say."""
+    whole = lax.shift_left(high * jnp.int32(1 << 30) + low, jnp.int32(3))
+    return lax.bitcast_convert_type(whole, jnp.float32)
+
+
+@pytest.fixture(scope="module", params=["ABY3", "CHEETAH"])
+def on_either(request):
+    kind = getattr(libspu.ProtocolKind, request.param)
+    config = libspu.RuntimeConfig(protocol=kind, field=libspu.FieldType.FM64, fxp_fraction_bits=18)
+    parties = simulation.Simulator(3 if request.param == "ABY3" else 2, config)
+    return lambda fn: simulation.sim_jax(parties, fn)
+
+
+def test_numbers_within_the_limit_are_left_alone(on_either) -> None:
+    x = np.concatenate([np.linspace(-LIMIT, LIMIT, 801), np.logspace(-5, 0, 50)]).astype(np.float32)
+    np.testing.assert_allclose(on_either(limit)(x), x, atol=3 * 2.0**-18)
+
+
+def test_no_ring_element_gets_past_the_limit_nor_hides_its_length(on_either) -> None:
+    rng = np.random.default_rng(0)
+    high, low = (rng.integers(-(2**31), 2**31, (40, WIDEST)).astype(np.int32) for _ in range(2))
+    high[0], low[0] = np.resize(1 << np.arange(31), WIDEST), 0  # single bits, whose squares would vanish
+
+    def measured(high, low):
+        limited = limit(wild(high, low))
+        return limited, row_square_sums(limited, [WIDEST])
+
+    limited, squares = on_either(measured)(high, low)
+    assert np.abs(limited).max() < 4 * LIMIT
+    np.testing.assert_allclose(
+        squares[0] / NORM_SCALE, (limited.astype(np.float64) ** 2).sum(axis=1), rtol=1e-4, atol=0.1
+    )
 
 
 def factor(on_spu, norms):
