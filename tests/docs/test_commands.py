@@ -24,6 +24,7 @@ from veilflow.pipelines.catalog import load as load_catalog
 from veilflow.pipelines.cli.program import VERBS, program
 from veilflow.pipelines.cluster.config import load_cluster
 from veilflow.pipelines.launch.setups import party_setup
+from veilflow.pipelines.plan import make_plan
 from veilflow.pipelines.policy import load_policy
 from veilflow.pipelines.spec import load
 
@@ -269,6 +270,17 @@ def test_long_runs_end_well(command, tmp_path):
         cwd=tmp_path, capture_output=True, text=True, timeout=1800, check=False,
     )  # fmt: skip
     assert done.returncode == command.code, done.stderr
+
+
+@pytest.mark.parametrize("command", RUNS, ids=str)
+def test_delta_of_a_run_on_generated_rows_is_below_one_over_them(command, outside_files_are_there):
+    """What makes such a run end with 4 is known from its line: seen without running for minutes."""
+    params = parse(_filled(command.words))
+    plan = make_plan(load(Path(str(params["file"])), params["overrides"]))
+    rows = [int(n) for step in plan.steps for _, address in step.reads for n in re.findall(r"\brows=(\d+)", address)]
+    for step in plan.steps:
+        if rows and "privacy/delta" in step.params:
+            assert step.params["privacy/delta"] < 1 / max(rows), step.name
 
 
 def test_every_option_that_a_message_names_is_one():
