@@ -1,14 +1,16 @@
 """From a checked pipeline to what each party process is told."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from veilflow.pipelines.cluster.addresses import Addresses, from_bases, on_loopback
 from veilflow.pipelines.cluster.config import Cluster
 from veilflow.pipelines.launch.identities import with_new_identities
+from veilflow.pipelines.party.mesh import say_that_it_does_not_start
 from veilflow.pipelines.party.setup import HeuDevice, PartySetup, SpuDevice
 from veilflow.pipelines.plan import Plan
-from veilflow.pipelines.profile import check_start, facts_of
+from veilflow.pipelines.profile import ProfileError, check_start, facts_of
 from veilflow.pipelines.spec import Pipeline
 
 
@@ -107,7 +109,12 @@ def party_setup(pipeline: Pipeline, out: Path, cluster: Cluster, party: str) -> 
         stall_minutes=cluster.stall_minutes,
     )
     _require_identity(cluster, parties)
-    check_start(facts_of(setup))
+    try:
+        check_start(facts_of(setup))
+    except ProfileError:
+        # In the background: the user reads why at once, and this process stays until the others know, or 10 seconds.
+        threading.Thread(target=say_that_it_does_not_start, args=(setup,), name="news").start()
+        raise
     return {party: setup}
 
 

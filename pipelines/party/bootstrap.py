@@ -6,7 +6,6 @@ import secretflow as sf
 from secretflow.distributed.fed.global_context import get_global_context
 from secretflow.spec.extend.cluster_pb2 import SFClusterConfig, SFClusterDesc
 
-from veilflow.pipelines.certs.keys import load_signing_key, parse_public
 from veilflow.pipelines.cluster.hosts import join as join_address
 from veilflow.pipelines.cluster.hosts import split
 from veilflow.pipelines.party import archives, storage_jail
@@ -32,8 +31,7 @@ def prepare(setup: PartySetup) -> Identity:
     codec.install()
     storage_jail.install()
     archives.install()
-    pins = {party: parse_public(text) for party, text in setup.pins.items()}
-    return Identity(setup.party, load_signing_key(setup.identity), pins)
+    return Identity.of(setup)
 
 
 def join(setup: PartySetup, wire: proxy.Wire, links: ObjectLinks, routes: Routes | None, job: str) -> SFClusterConfig:

@@ -16,7 +16,7 @@ from veilflow.components.errors import ComponentError, InternalError
 from veilflow.components.machine import refusal
 from veilflow.pipelines.certs.private_files import KeyFileError
 from veilflow.pipelines.party.connection import PeerAtFault, PeerGone
-from veilflow.pipelines.party.wire.errors import EgressRefused, PeerStalled, WireRefused
+from veilflow.pipelines.party.wire.errors import EgressRefused, NotAlike, PeerStalled, WireRefused
 from veilflow.pipelines.profile import ProfileError
 
 log = logging.getLogger("veilflow")
@@ -60,6 +60,8 @@ def describe(error: BaseException, party: str, node: str) -> Failure:
         if isinstance(cause, ComponentError) and cause.own:
             log.warning("%s %s", cause, cause.own)
         return Failure(origin, node, str(cause), "component" if origin == party else "remote")
+    if isinstance(cause, NotAlike) and cause.party:
+        return Failure(cause.party, node, str(cause), "refused")
     if isinstance(cause, _RULES):
         return Failure(party, node, str(cause), "refused")
     if isinstance(cause, PeerAtFault):

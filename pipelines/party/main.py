@@ -41,7 +41,7 @@ def serve(pipe: Connection, setup_json: str) -> None:
     except SystemExit:
         raise
     except BaseException as error:
-        _fail(setup, channel, error, "")
+        _fail(setup, channel, error, "", starting=True)
 
 
 class _Channel:
@@ -237,12 +237,17 @@ class _Server:
         os._exit(FAILED)
 
 
-def _fail(setup: PartySetup, channel: _Channel, error: BaseException, node: str) -> None:
+def _fail(setup: PartySetup, channel: _Channel, error: BaseException, node: str, starting: bool = False) -> None:
+    from veilflow.pipelines.certs.private_files import KeyFileError
     from veilflow.pipelines.party.failure import describe
+    from veilflow.pipelines.party.mesh import say_that_it_does_not_start
+    from veilflow.pipelines.profile import ProfileError
 
     failure = describe(error, setup.party, node)
     log.error("step '%s' failed: %s", node, failure.message)
     channel.emit("failed", failure.to_dict())
+    if starting and isinstance(error, (ProfileError, KeyFileError)):
+        say_that_it_does_not_start(setup)
     logging.shutdown()
     wipe_tmp(setup.folder)
     os._exit(FAILED)

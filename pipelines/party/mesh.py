@@ -19,10 +19,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from veilflow.pipelines.certs.private_files import KeyFileError
 from veilflow.pipelines.party.connection import Connection, PeerAtFault, PeerGone
 from veilflow.pipelines.party.front.calling import Caller, CallFailed, NotListening, Over, Unresolved, hang_up
 from veilflow.pipelines.party.front.door import Door
 from veilflow.pipelines.party.front.greeting import Answer, Hello
+from veilflow.pipelines.party.front.tls import Tls
+from veilflow.pipelines.party.setup import PartySetup
+from veilflow.pipelines.party.wire.errors import WireRefused
+from veilflow.pipelines.party.wire.identity import Identity
 
 CONTROL, PROBE, NEWS = "control", "probe", "news"
 CODES = {
@@ -79,7 +84,7 @@ class Mesh:
         self._calls = {peer: threading.Event() for peer in self._peers}
         door.serve(CONTROL, self._admit, self._take)
         door.serve(PROBE, lambda hello: self._over() or "welcome", lambda link, hello: hang_up(link))
-        door.serve(NEWS, self._hear_news, lambda link, hello: hang_up(link))
+        door.serve(NEWS, self._hear_news, lambda link, hello: hang_up(link), by_signature=True)
 
     def connect(self, seconds: float) -> None:
         """Wait until every peer is connected.
@@ -260,6 +265,17 @@ class Mesh:
                     connection.close()
             time.sleep(_ASK_SECONDS)
             self._told.set()
+
+
+def say_that_it_does_not_start(setup: PartySetup) -> None:
+    """Tell the others that this party will not come, so that they need not wait. What keeps it from starting may keep
+    it from speaking, too: without its keys nobody would believe it."""
+    try:
+        identity = Identity.of(setup)
+        caller = Caller(identity, setup.addresses.base, Tls.of(setup.tls))
+    except (OSError, ValueError, KeyFileError, WireRefused):
+        return
+    spread(caller, [party for party in setup.parties if party != setup.party], setup.party, "start")
 
 
 def spread(caller: Caller, peers: Sequence[str], about: str, code: str, seconds: float = NEWS_SECONDS) -> None:

@@ -5,6 +5,14 @@ class WireRefused(Exception):
     """A received message breaks a rule of the wire; the run stops here."""
 
 
+class NotAlike(WireRefused):
+    """The parties are set up differently; ``party`` is the one that differs from all others, empty where none does."""
+
+    def __init__(self, text: str, party: str = "") -> None:
+        super().__init__(text)
+        self.party = party
+
+
 class PeerStalled(Exception):
     """A peer is there, but what the step needs from it did not come in time."""
 

@@ -16,7 +16,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from veilflow.pipelines.party.wire.errors import WireRefused
+from veilflow.pipelines.party.wire.errors import NotAlike, WireRefused
 from veilflow.pipelines.party.wire.identity import SIGNATURE_BYTES, Identity
 
 Exchange = Callable[[bytes], Mapping[str, bytes]]
@@ -87,9 +87,22 @@ def _require_same(hellos: Mapping[str, Mapping[str, Any]], parties: Sequence[str
     others = [party for party in parties if list(hellos[party]["parties"]) != list(parties)]
     if others:
         raise WireRefused(f"{', '.join(others)} runs with another list of parties.")
-    differing = differences({party: hellos[party]["facts"] for party in parties})
+    facts = {party: hellos[party]["facts"] for party in parties}
+    differing = differences(facts)
     if differing:
-        raise WireRefused("the parties are not set up alike. " + "; ".join(differing) + ".")
+        alone = odd_one_out(facts)
+        who = f" Only {alone} differs: install or set up there what the others have." if alone else ""
+        raise NotAlike(f"the parties are not set up alike. {'; '.join(differing)}.{who}", alone)
+
+
+def odd_one_out(facts: Mapping[str, Mapping[str, str]]) -> str:
+    """The one party without which all of at least two others have the same facts; empty where there is none."""
+    found = []
+    for party in facts:
+        others = [held for name, held in facts.items() if name != party]
+        if len(others) >= 2 and all(held == others[0] for held in others):
+            found.append(party)
+    return found[0] if len(found) == 1 else ""
 
 
 def differences(facts: Mapping[str, Mapping[str, str]]) -> list[str]:

@@ -1,8 +1,7 @@
 """Who a party is on the wire: an Ed25519 key of its own, and the public keys of all, known before the run.
 
 The public keys come from the cluster file, where every party has written them down (`veilflow certs`), never from the
-wire. A TLS certificate does not replace them: brpc checks that a certificate comes from the run's CA, and then lets its
-owner call itself by any party's name.
+wire. A TLS certificate does not replace them: an authority can make one in any party's name.
 """
 
 from collections.abc import Mapping
@@ -11,6 +10,8 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from veilflow.pipelines.certs.keys import load_signing_key, parse_public
+from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.party.wire.errors import WireRefused
 
 SIGNATURE_BYTES = 64
@@ -28,6 +29,16 @@ class Identity:
         pinned = self.pins.get(self.party)
         if pinned is None or pinned.public_bytes_raw() != self.key.public_key().public_bytes_raw():
             raise WireRefused(f"{self.party}'s signing key is not the one that the cluster file names for it.")
+
+    @staticmethod
+    def of(setup: PartySetup) -> "Identity":
+        """Who the party of ``setup`` is.
+
+        Raises:
+            KeyFileError, WireRefused: the signing key cannot be used, or is not the one pinned for this party.
+        """
+        pins = {party: parse_public(text) for party, text in setup.pins.items()}
+        return Identity(setup.party, load_signing_key(setup.identity), pins)
 
     def sign(self, purpose: str, text: bytes) -> bytes:
         """A signature that is valid for this purpose only."""

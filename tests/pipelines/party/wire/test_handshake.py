@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from veilflow.pipelines.party.wire.errors import WireRefused
-from veilflow.pipelines.party.wire.handshake import differences, shake_hands
+from veilflow.pipelines.party.wire.handshake import differences, odd_one_out, shake_hands
 
 PARTIES = ["alice", "bob", "carol"]
 FACTS = {"code": "c" * 64, "profile": "production", "version of jax": "0.4.26"}
@@ -189,3 +189,18 @@ def test_a_changed_byte_in_either_round_is_refused(identity, at, mask, number):
     room = Room(identity, tamper=tamper)
     assert "alice" in room.refused
     assert not room.crashed
+
+
+@pytest.mark.parametrize(
+    ("facts", "alone"),
+    [
+        ({"a": {"v": "1"}, "b": {"v": "2"}, "c": {"v": "1"}}, "b"),
+        ({"a": {"v": "1"}, "b": {"v": "2"}, "c": {"v": "3"}}, ""),
+        ({"a": {"v": "1"}, "b": {"v": "2"}}, ""),
+        ({"a": {"v": "1", "w": "1"}, "b": {"v": "2", "w": "1"}, "c": {"v": "1", "w": "2"}}, ""),
+        ({"a": {"v": "1"}, "b": {"v": "2"}, "c": {"v": "1"}, "d": {"v": "1"}}, "b"),
+        ({"a": {"v": "1"}, "b": {"v": "2"}, "c": {"v": "1"}, "d": {"v": "2"}}, ""),
+    ],
+)
+def test_the_party_that_differs_from_all_others_is_named(facts, alone):
+    assert odd_one_out(facts) == alone

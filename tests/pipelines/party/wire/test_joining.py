@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -13,14 +12,15 @@ pytestmark = pytest.mark.cluster
 PARTIES = ["alice", "carol"]
 
 
-def _world(folder, loopback):
+def _world(folder, loopback, authority):
     """Setups with TLS, and the files of all, Bob's from the same authority among them."""
     made = ephemeral(folder / "certs", [*PARTIES, "bob"])
     pins = {party: made[party].pin for party in PARTIES}
     setups = loopback(folder, PARTIES)
     for party in PARTIES:
-        setups[party] = replace(setups[party], tls=made[party].tls, identity=made[party].identity, pins=pins)
-    return setups, made
+        tls = authority.files(party)
+        setups[party] = replace(setups[party], tls=tls, identity=made[party].identity, pins=pins)
+    return setups, {**made, "authority": authority}
 
 
 def as_it_should_be(folder, setups, made):
@@ -38,16 +38,15 @@ def rogue_authority(folder, setups, made):
 
 def rogue_certificate_under_the_right_authority_file(folder, setups, made):
     other = ephemeral(folder / "rogue", ["carol"])["carol"]
-    return replace(setups["carol"], tls={**other.tls, "ca": made["carol"].tls["ca"]})
+    return replace(setups["carol"], tls={**other.tls, "ca": setups["carol"].tls["ca"]})
 
 
 def expired(folder, setups, made):
-    old = ephemeral(folder / "old", ["carol"], datetime.now(timezone.utc) - timedelta(days=60))["carol"]
-    return replace(setups["carol"], tls=old.tls)
+    return replace(setups["carol"], tls=made["authority"].files("carol", days_ago=60))
 
 
 def bobs_certificate(folder, setups, made):
-    return replace(setups["carol"], tls=made["bob"].tls)
+    return replace(setups["carol"], tls=made["authority"].files("bob"))
 
 
 def bobs_signing_key(folder, setups, made):
@@ -80,11 +79,11 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory, loopback, play_all):
+def outcomes(tmp_path_factory, loopback, play_all, authority):
     scenarios = {}
     for case in [*CASES, as_it_should_be]:
         folder = tmp_path_factory.mktemp("joining")
-        setups, made = _world(folder, loopback)
+        setups, made = _world(folder, loopback, authority)
         setups["carol"] = case(folder, setups, made)
         scenarios[case.__name__] = (folder, setups, None)
     return play_all(scenarios, at_once=8)
@@ -105,6 +104,13 @@ def test_who_does_not_is_refused_with_a_reason_and_nobody_waits_on(outcomes, cas
     assert outcome.seconds < 45
     assert "was not there within" not in outcome.message, "both were told at once"
     assert not any(event.kind == "ready" for event in outcome.events)
+
+
+@pytest.mark.parametrize("case", [expired, bobs_certificate], ids=lambda case: case.__name__)
+def test_a_party_that_refuses_to_start_by_itself_tells_the_others(outcomes, case):
+    said = {event.party: event.body for event in outcomes[case.__name__].events if event.kind == "failed"}
+    assert said["alice"]["party"] == "carol"
+    assert said["alice"]["message"] == "cannot take part: it does not start; its own message says why"
 
 
 def test_keys_made_for_a_simulation_are_of_this_simulation_only(tmp_path, loopback):
