@@ -8,6 +8,7 @@ import pandas as pd
 
 from veilflow.components.data.names import listed
 from veilflow.components.data.read.convert import convert, field_type, looks_numeric
+from veilflow.components.data.read.label import above_threshold, is_cell
 from veilflow.components.data.read.spec import ReadSpec
 from veilflow.components.errors import ComponentError
 
@@ -61,13 +62,16 @@ def normalise(frame: pd.DataFrame, spec: ReadSpec, source: str) -> tuple[pd.Data
     """
     spec.check()
     kinds = _kinds(frame, spec, source)
-    converted, unreadable = _convert_all(frame, kinds, spec, source)
-    converted, infinite = _without_infinity(converted, kinds, spec, source)
-    converted, incomplete = _complete(converted, spec, source)
+    problems: list[str] = []
+    converted, unreadable = _convert_all(frame, kinds, spec, problems)
+    converted, infinite = _without_infinity(converted, kinds, spec, problems)
+    converted, incomplete = _complete(converted, spec, problems)
+    if problems:
+        raise ComponentError(f"{source}: {' '.join(problems)}")
     if spec.label and spec.has_threshold:
-        converted[spec.label] = _above(converted[spec.label], spec.label_above)
+        converted[spec.label] = above_threshold(converted[spec.label], spec.label_above)
     elif spec.label and spec.label_is:
-        converted[spec.label] = _is(converted[spec.label], spec.label_is)
+        converted[spec.label] = is_cell(converted[spec.label], spec.label_is)
     ids = list(spec.ids)
     named = _prefixed(kinds, spec, source)
     facts = ReadFacts(
@@ -112,42 +116,42 @@ def _kinds(frame: pd.DataFrame, spec: ReadSpec, source: str) -> dict[str, str]:
 
 
 def _convert_all(
-    frame: pd.DataFrame, kinds: dict[str, str], spec: ReadSpec, source: str
+    frame: pd.DataFrame, kinds: dict[str, str], spec: ReadSpec, problems: list[str]
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     columns, unreadable = {}, {}
     for name, kind in kinds.items():
         columns[name], unreadable[name] = convert(frame[name], "str" if kind == "id" else spec.types.get(name))
     failed = [f"{name} {count} of {len(frame)} as {spec.types[name]}" for name, count in unreadable.items() if count]
     if failed and spec.parse_failures == "error":
-        raise ComponentError(
-            f"{source}: cells that cannot be read: {listed(failed)}. Correct them, change types, or set "
-            "parse_failures: missing."
+        problems.append(
+            f"cells that cannot be read: {listed(failed)}. Correct them, change types, or set parse_failures: missing."
         )
-    _require_no_stray_text(columns, kinds, spec, source)
+    problems += _stray_text(columns, kinds, spec)
     return pd.DataFrame(columns, index=frame.index), unreadable
 
 
-def _require_no_stray_text(columns: dict[str, pd.Series], kinds: dict[str, str], spec: ReadSpec, source: str) -> None:
-    """Refuse text columns that are numbers but for a few cells: one ``-`` makes a column text."""
+def _stray_text(columns: dict[str, pd.Series], kinds: dict[str, str], spec: ReadSpec) -> list[str]:
+    """Text columns that are numbers but for a few cells: one ``-`` makes a column text."""
     found = []
     for name, kind in kinds.items():
         column = columns[name]
-        if kind == "id" or name in spec.types or column.dtype != object:
+        if kind == "id" or name in spec.types or column.dtype != object or (kind == "label" and spec.label_is):
             continue
         present, numbers = int(column.notna().sum()), looks_numeric(column)
         if NEARLY * present <= numbers < present:
             found.append((name, present - numbers, present))
-    if found:
-        counts = listed(f"{name} {strange} of {present}" for name, strange, present in found)
-        first = found[0][0]
-        raise ComponentError(
-            f"{source}: columns of numbers with cells that are none: {counts}. Correct them; or make them missing with "
-            f"types: [{first}:float] and parse_failures: missing; or keep the column as text with types: [{first}:str]."
-        )
+    if not found:
+        return []
+    counts = listed(f"{name} {strange} of {present}" for name, strange, present in found)
+    first = found[0][0]
+    return [
+        f"columns of numbers with cells that are none: {counts}. Correct them; or make them missing with "
+        f"types: [{first}:float] and parse_failures: missing; or keep the column as text with types: [{first}:str]."
+    ]
 
 
 def _without_infinity(
-    frame: pd.DataFrame, kinds: dict[str, str], spec: ReadSpec, source: str
+    frame: pd.DataFrame, kinds: dict[str, str], spec: ReadSpec, problems: list[str]
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     found = {}
     for name in kinds:
@@ -155,13 +159,13 @@ def _without_infinity(
             found[name] = int(np.isinf(frame[name]).sum())
     if found and spec.infinite == "error":
         counts = listed(f"{name} {count} of {len(frame)}" for name, count in found.items())
-        raise ComponentError(f"{source}: infinite numbers: {counts}. Correct them, or set infinite: missing.")
+        problems.append(f"infinite numbers: {counts}. Correct them, or set infinite: missing.")
     for name in found:
         frame[name] = frame[name].replace([np.inf, -np.inf], np.nan)
     return frame, found
 
 
-def _complete(frame: pd.DataFrame, spec: ReadSpec, source: str) -> tuple[pd.DataFrame, int]:
+def _complete(frame: pd.DataFrame, spec: ReadSpec, problems: list[str]) -> tuple[pd.DataFrame, int]:
     """Rows with all IDs and the label, and how many were not."""
     needed = [*spec.ids, *([spec.label] if spec.label else [])]
     gaps = {name: int((frame[name].isna() | (frame[name] == "")).sum()) for name in needed}
@@ -169,51 +173,16 @@ def _complete(frame: pd.DataFrame, spec: ReadSpec, source: str) -> tuple[pd.Data
         return frame, 0
     if spec.incomplete_rows == "error":
         counts = listed(f"{name} {count} of {len(frame)}" for name, count in gaps.items() if count)
-        raise ComponentError(
-            f"{source}: rows without an ID or label: {counts}. Complete them, or set incomplete_rows: drop."
-        )
+        problems.append(f"rows without an ID or label: {counts}. Complete them, or set incomplete_rows: drop.")
+        return frame, 0
     whole = (frame[needed].notna() & (frame[needed] != "")).all(axis=1)
     if not whole.any():
-        raise ComponentError(f"{source}: none of the {len(frame)} rows has all of {listed(needed)}.")
+        problems.append(f"none of the {len(frame)} rows has all of {listed(needed)}.")
+        return frame, 0
     kept = frame[whole].reset_index(drop=True)
     if spec.label and kept[spec.label].dtype.kind == "f" and spec.types.get(spec.label) in ("int", "bool"):
         kept[spec.label] = kept[spec.label].astype(np.int64)
     return kept, int((~whole).sum())
-
-
-def _above(label: pd.Series, above: float) -> pd.Series:
-    if label.dtype == object:
-        raise ComponentError(
-            f"label_above needs a numeric label, but '{label.name}' is text; declare its type, or give label_is: and "
-            "the cell that means 1."
-        )
-    return (label > above).astype(np.int64)
-
-
-def _is(label: pd.Series, one: str) -> pd.Series:
-    """1 where the cell is ``one``; a misspelled setting must not make every row a 0 in silence."""
-    if label.dtype == object:
-        words = label.map(lambda cell: cell if cell is None else cell.strip())
-        found, near = words == one.strip(), words.str.casefold() == one.strip().casefold()
-    else:
-        found = near = label == _number(one, str(label.name))
-    if int(near.sum()) > int(found.sum()):
-        raise ComponentError(
-            f"label '{label.name}' writes what label_is: says in {int(near.sum() - found.sum())} row(s) with other "
-            "capitals; make the column uniform first."
-        )
-    if not found.any():
-        raise ComponentError(
-            f"no cell of label '{label.name}' is what label_is: says, in {len(label)} rows; correct label_is."
-        )
-    return found.astype(np.int64)
-
-
-def _number(text: str, label: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ComponentError(f"label '{label}' is a column of numbers, and label_is: says none; correct it.") from None
 
 
 def _fact(column: pd.Series, kind: str, unreadable: int, infinite: int) -> ColumnFact:

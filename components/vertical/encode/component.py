@@ -33,7 +33,9 @@ from veilflow.components.devices.report import ReportBuilder
 from veilflow.components.devices.schemas import KINDS
 from veilflow.components.devices.tables import write_table
 from veilflow.components.errors import ComponentError
+from veilflow.components.training.labels import check_binary_label
 from veilflow.components.vertical.encode.encoders import Encoder, encode, fit
+from veilflow.components.vertical.encode.row_ids import row_ids
 from veilflow.components.vertical.encode.settings import METHODS, EncoderSettings
 from veilflow.datasets.errors import SourceError
 from veilflow.datasets.sources import open_source
@@ -110,6 +112,8 @@ def _arrays(path: str, root: Path | None, names: tuple[str, str, str]) -> dict[s
             held[key] = found[name].reshape(-1)
             if len(held[key]) != len(held["images"]):
                 raise ComponentError(f"array '{name}' has {len(held[key])} rows, the images {len(held['images'])}.")
+    if label:
+        held["label"] = check_binary_label(held["label"], label, both=False)
     return held
 
 
@@ -131,7 +135,7 @@ def _encoder(prefix: str, id_name: str, label: str) -> Any:
         name = id_name or ROW
         ids = arrays.get("id", np.arange(len(embedding)))
         frame = pd.DataFrame(embedding, columns=[f"{prefix}{i}" for i in range(embedding.shape[1])])
-        frame.insert(0, name, [str(each) for each in ids])
+        frame.insert(0, name, row_ids(ids, name))
         columns = [(name, "str", "id"), *((column, "float32", "feature") for column in frame.columns[1:])]
         if label:
             frame[label] = arrays["label"].astype(np.int64)

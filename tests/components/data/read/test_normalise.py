@@ -215,3 +215,11 @@ def test_a_file_s_own_names_are_told_to_its_owner_only():
         _read(ids=("persn",))
     assert "dose" not in str(caught.value)
     assert "dose" in caught.value.own
+
+
+def test_all_that_is_wrong_with_a_table_is_told_at_once():
+    frame = pd.DataFrame({"id": ["a", None, "c"], "x": [1.0, np.inf, 2.0], "dose": ["1", "2", "SECRETCELL"]})
+    with pytest.raises(ComponentError) as caught:
+        _read(frame, ids=("id",), types={"dose": "float"})
+    for part in ("dose 1 of 3 as float", "infinite numbers: x 1 of 3", "without an ID or label: id 1 of 3"):
+        assert part in str(caught.value)
