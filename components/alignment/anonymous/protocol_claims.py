@@ -24,7 +24,7 @@ def ledger_line(holders: tuple[str, ...]) -> Disclosure:
         holders,
         "in how many people, and in how many people's values, the other holder's inputs of different runs differ",
         holders,
-        "from keyed sketches, for the run ledger",
+        "from keyed sketches, for the run ledger; it knows partners by pinned keys, in a simulation by names",
         "row_count",
     )
 
@@ -33,7 +33,10 @@ def repeats(params: Mapping[str, Any]) -> str:
     """What further runs tell where a count has noise."""
     limit = params.get("ledger_epsilon")
     total = f"at most {limit} for all that one partner is ever told" if limit else "without a limit in all"
-    return f"the same people get the same noise again, other people cost as much again, {total}"
+    return (
+        f"the same people get the same noise again, other people cost as much again, {total}; "
+        f"this rests on each holder stating the people it brings"
+    )
 
 
 def compare_sends(holders: tuple[str, ...], parties: tuple[str, ...]) -> list[Send]:

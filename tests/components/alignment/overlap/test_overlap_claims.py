@@ -25,6 +25,7 @@ def test_the_result_is_told_to_all_and_named(params, what):
     assert lines[0].to == (ALL,)
     assert "1.0-differentially private" in lines[0].note
     assert "the same people get the same noise again" in lines[0].note
+    assert "rests on each holder stating the people it brings" in lines[0].note, "what cannot be closed is said"
 
 
 def test_the_limit_for_all_time_is_named():
