@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from veilflow.pipelines.cli.say import say, visible
+from veilflow.pipelines.cli.say import say
+from veilflow.pipelines.visible import visible
 
 _UNLIMITED = 100_000
 

@@ -1,30 +1,14 @@
-"""The one way to the terminal: texts whose control characters are shown, not obeyed.
-
-Names, values and errors come from files and from other parties. ESC sequences in them could move the cursor, change the
-window's title or hide a line; marks of writing direction could make a line read as another one.
-"""
+"""The one way to the terminal: texts whose control characters are shown, not obeyed (`pipelines.visible`)."""
 
 import io
 import os
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
-# C0 without line feed, DEL, C1, line and paragraph separators, marks of writing direction, halves of characters.
-_OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-
-
-def visible(text: str) -> str:
-    """``text`` with every character that a terminal would obey written as its code, ``\\x1b``; line feeds stay."""
-    return _OBEYED.sub(_code, text)
-
-
-def _code(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+from veilflow.pipelines.visible import visible
 
 
 def say(text: str, err: bool = False, newline: bool = True) -> None:

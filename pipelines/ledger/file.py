@@ -1,15 +1,13 @@
 """Reading and writing `run.json`; a reader sees a whole ledger entry or none."""
 
 import json
-import re
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from veilflow.components.files import write_whole
 from veilflow.pipelines.ledger.model import Run
-
-_OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+from veilflow.pipelines.visible import OBEYED
 
 
 class LedgerError(Exception):
@@ -26,7 +24,7 @@ def write_run(run: Run, path: Path) -> None:
     document = Run.model_validate(run.model_dump(warnings=False)).model_dump(mode="json")
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
     # These stand inside strings only. Valid JSON as they are, but a terminal that shows the file would obey them.
-    write_whole(path, _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+    write_whole(path, OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
 
 def read_run(path: Path) -> Run:

@@ -15,6 +15,7 @@ from veilflow.pipelines.report.receipts import receipt_rows
 from veilflow.pipelines.report.sent import sent_rows
 from veilflow.pipelines.report.steps import step_reports
 from veilflow.pipelines.report.traffic import traffic
+from veilflow.pipelines.visible import visible
 
 TEMPLATE = "report.html.j2"
 _LONGEST_WORD = 20
@@ -24,11 +25,12 @@ def render(run: Run) -> str:
     """The report of one run as a single HTML document.
 
     It needs no network and runs no script (its content policy forbids both), follows the reader's light or dark setting
-    and prints on A4. All text from the run is escaped.
+    and prints on A4. All text from the run is escaped, marks of writing direction in it too, so that no line reads as
+    another one.
     """
     environment = _environment()
     steps = step_reports(run)
-    return environment.get_template(TEMPLATE).render(
+    page = environment.get_template(TEMPLATE).render(
         run=run,
         css=_style_sheet(environment),
         status=words.STATUS[run.status],
@@ -49,11 +51,12 @@ def render(run: Run) -> str:
         receipts=receipt_rows(run),
         sent=sent_rows(run),
     )
+    return visible(page)
 
 
 def _command(run: Run) -> str:
-    """What to type to run the same again."""
-    party = ["--party", run.party] if run.party else []
+    """What to type to run the same again; the cluster file by the name that `veilflow certs cluster` gives it."""
+    party = ["--party", run.party, "--cluster", "cluster.yaml"] if run.party else []
     overrides = [part for override in run.file.overrides for part in ("--set", override)]
     policies = [part for each in run.policies if not each.private for part in ("--policy", each.path)]
     return shlex.join(["veilflow", "run", run.file.path, *party, *overrides, *policies])

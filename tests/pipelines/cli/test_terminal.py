@@ -16,10 +16,10 @@ from rich.text import Text
 
 from veilflow.pipelines.cli.output import SafeConsole
 from veilflow.pipelines.cli.program import program
-from veilflow.pipelines.cli.say import visible
 from veilflow.pipelines.launch.processes import Event
 from veilflow.pipelines.launch.progress import RunDisplay
 from veilflow.pipelines.plan.tables import PlainTable
+from veilflow.pipelines.visible import visible
 
 ROOT = Path(__file__).resolve().parents[3]
 HOSTILE = "\x1b]0;title\x07\x1b[2J\x9b31m\u202eexe.\u2066\r\x08\x7f\u2028"

@@ -1,6 +1,8 @@
 import re
+import shlex
 from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -244,3 +246,27 @@ def test_a_private_policy_is_marked_as_the_partys_own(good: Run) -> None:
     text = Page(render(run)).text
     assert "Own policy of hospital; the other parties are not told" in text
     assert "--policy" not in text
+
+
+@pytest.mark.parametrize("attack", ["\x1b[2J", "\x9b31m", "\u202eexe", "\u2066", "\x07"])
+def test_characters_that_are_obeyed_instead_of_shown_stand_as_their_codes(attack: str, good: Run) -> None:
+    html = render(Run.model_validate(hostile(good.model_dump(), f"a{attack}b")))
+    assert attack[0] not in html
+    assert f"{ord(attack[0]):02x}" in html
+
+
+@pytest.mark.parametrize("party", [None, "hospital"])
+def test_the_command_that_the_page_names_is_one_of_the_program(party: str | None, good: Run) -> None:
+    from click.testing import CliRunner
+
+    from veilflow.pipelines.cli.program import program
+
+    run = good.model_copy(update={"party": party, "mode": "party" if party else "simulation"})
+    found = re.search(r"veilflow (run configs/demo\.yaml[^<]*)", Page(render(run)).text)
+    assert found is not None
+    folder = Path(__file__).resolve().parents[3]
+    words = shlex.split(found[1].splitlines()[0])
+    words = [str(folder / "configs/pipelines/minimal.yaml") if word.endswith("demo.yaml") else word for word in words]
+    done = CliRunner().invoke(program, [*(str(folder / "pyproject.toml") if w == "cluster.yaml" else w for w in words)])
+    assert done.exit_code == 3, "the file is another one, and has no such step: all else was understood"
+    assert "no node 'train'" in done.output
