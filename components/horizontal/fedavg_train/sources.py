@@ -13,6 +13,7 @@ from veilflow.components.data.columns import Columns, common_columns
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.errors import ComponentError
 from veilflow.components.horizontal.fedavg.arrays import image_arrays, table_arrays
+from veilflow.components.training.labels import require_number_label
 from veilflow.components.training.parts import merge
 
 
@@ -37,7 +38,8 @@ def agree(sources: Sequence[Source], categories: Mapping[str, tuple[str, ...]]) 
     """The columns that all have (none for images), and the shape of one row as a model takes it.
 
     Raises:
-        ComponentError: tables and images together, other columns, other image sizes, a party with two tables.
+        ComponentError: tables and images together, other columns, other image sizes, a party with two tables, a label
+            that is text: decided on public schemas, before any row is looked at.
     """
     parties = [source.party for source in sources]
     twice = sorted({party for party in parties if parties.count(party) > 1})
@@ -61,6 +63,8 @@ def agree(sources: Sequence[Source], categories: Mapping[str, tuple[str, ...]]) 
     labels = {source.party: source.labels for source in sources}
     types = {source.party: source.types or {} for source in sources}
     columns = common_columns(features, labels, types, categories)
+    for source in sources:
+        require_number_label(source.party, types[source.party].get(columns.label, ""), columns.label)
     return columns, (columns.width,)
 
 
