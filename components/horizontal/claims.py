@@ -72,6 +72,12 @@ class FedAvgTrainClaims(Claims):
         if settings.privacy.schedule == "adaptive" and settings.privacy.unit != "none":
             what = "whether each client's budget lasts for the next round"
             lines.append(Disclosure((ALL,), what, clients, "its ledger, not its rows", "metric"))
+        if settings.privacy.unit != "none":
+            what = (
+                "epsilon spent on those of its people who were charged most, earlier trainings included, and how often"
+            )
+            note = "its ledgers; rows without an ID are told by their values: of changed ones it forgets what was spent"
+            lines.append(Disclosure((ALL,), what, clients, note, "metric"))
         if judge:
             note = "no noise is added to it"
             lines.append(Disclosure((ALL,), "the model's loss and AUC on the reference rows", judge, note, "metric"))

@@ -5,6 +5,9 @@
     budget.charge("train/3", [Charge(1.1, 0.01, 80)])   # before the round's noise is drawn; refuses what would exceed
     budget.report()
 
+The people of a data set may have been charged in other ledgers as well, each of them in some: ``others`` says in which.
+What counts is the one who was charged most (`people`).
+
 A charge is on disk before `charge` returns. A round that is repeated after a crash is charged again: its first noise
 may have left already. Entries are chained by hashes, which the other parties remember (`ledger_folder`), so that a
 ledger put back from a backup is noticed; whoever owns the disk can still forge one.
@@ -46,6 +49,13 @@ NOT_COVERED = (
     "early stopping and contribution scores computed on private data",
     "a person with several records, or at several clients: epsilon grows with their number",
 )
+
+
+_LOCK = "charges.lock"
+
+
+def _in_no_other() -> Sequence[Sequence[Path]]:
+    return ((),)
 
 
 class BudgetExceeded(ComponentError):
@@ -100,50 +110,69 @@ class Budget:
 
     Args:
         path: its file; made if missing. One per data set and party.
-        terms: must agree with those of the charges in the file, if there are any.
+        terms: must agree with those of the charges in the file, if there are any, and in ``others``.
+        others: the files of other ledgers that its people are in, one list per kind of person; asked again each time.
 
     Raises:
         ComponentError: it was charged by other terms, or is damaged.
     """
 
-    def __init__(self, path: Path, terms: BudgetTerms) -> None:
-        self._path, self.terms = Path(path), terms
-        self._approved: Counter[tuple[float, float]] = Counter()
+    def __init__(
+        self, path: Path, terms: BudgetTerms, others: Callable[[], Sequence[Sequence[Path]]] = _in_no_other
+    ) -> None:
+        self._path, self.terms, self._others = Path(path), terms, others
+        self._approved: list[Counter[tuple[float, float]]] = []
         """Charges that are known to cost at most epsilon; any part of them costs no more."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._locked():
-            document = self._read()
+            document = self._read(self._path)
             if document is None or not document["entries"]:
                 order = filter_order(terms.epsilon, terms.delta) if terms.method == "filter" else None
                 document = {"terms": asdict(terms), "order": order, "entries": []}
                 self._write(document)
             self._order: float | None = document["order"]
-            self._require_same(document)
+            self._require_same(document, self._path)
             kept = float(document["terms"]["epsilon"])
-            if terms.epsilon > kept:
-                raise ComponentError(
-                    f"budget: {self._path.name} was charged under epsilon {kept:g}; a run cannot raise it to "
-                    f"{terms.epsilon:g}. Ask for {kept:g} or less."
-                )
+            self._require_no_more(kept, self._path)
+            for other in {path for some in self._others() for path in some}:
+                charged = self._read(other)
+                if charged is not None and charged["entries"]:
+                    self._require_same(charged, other)
+                    self._require_no_more(float(charged["terms"]["epsilon"]), other)
             if terms.epsilon < kept:
                 self._write({**document, "terms": asdict(terms)})
 
     @property
     def spent(self) -> float:
-        """Epsilon of all charges so far."""
-        return self._epsilon(self._charges())
+        """Epsilon of all charges so far, of the person who was charged most."""
+        return self._largest(self._totals(self._charges()))
+
+    @property
+    def touched(self) -> bool:
+        """Whether any of its people were charged before."""
+        return any(self._totals(self._charges()))
 
     def hashes(self) -> list[str]:
         """One hash per charge, oldest first; each stands for all up to it. Public, for the others to remember."""
         return [entry["hash"][:32] for entry in self._entries()]
 
+    @staticmethod
+    def read_hashes(path: Path) -> list[str]:
+        """`hashes` of the ledger in a file, none where there is no file.
+
+        Raises:
+            ComponentError: it is damaged.
+        """
+        document = Budget._read(path)
+        return [entry["hash"][:32] for entry in document["entries"]] if document else []
+
     def allows(self, charges: Sequence[Charge]) -> bool:
         """Whether ``charges`` fit into what is left. If so, `charge` takes them, and parts of them, without a second
         evaluation: that takes about a second."""
-        both = [*self._charges(), *charges]
-        fits = self._within(both, self.terms.epsilon)
+        totals = self._totals([*self._charges(), *charges])
+        fits = all(self._within(total, self.terms.epsilon) for total in totals)
         if fits:
-            self._approved = _steps(both)
+            self._approved = [_steps(total) for total in totals]
         return fits
 
     def charge(self, what: str, charges: Sequence[Charge]) -> None:
@@ -158,9 +187,9 @@ class Budget:
         if not charges:
             raise ComponentError("budget: there is nothing to charge; a release without noise has no epsilon.")
         with self._locked():
-            document = self._read()
+            document = self._read(self._path)
             assert document is not None, "the ledger was made with the Budget"
-            self._require_same(document)  # another run may have made the first charge in the meantime
+            self._require_same(document, self._path)  # another run may have made the first charge in the meantime
             self._require_left(what, charges, _charges(document["entries"]))
             previous = document["entries"][-1]["hash"] if document["entries"] else ""
             entry: dict[str, Any] = {"what": what, "charges": [asdict(charge) for charge in charges]}
@@ -171,8 +200,10 @@ class Budget:
 
     def possible(self, charges_of: Callable[[int], Sequence[Charge]], most: int = 4096) -> int:
         """How many more rounds the rest of the budget allows."""
-        terms = self.terms
-        return rounds_possible(charges_of, terms.epsilon, terms.delta, terms.method, self._charges(), most)
+        terms, found = self.terms, most
+        for spent in self._totals(self._charges()):
+            found = min(found, rounds_possible(charges_of, terms.epsilon, terms.delta, terms.method, spent, found))
+        return found
 
     def require_rounds(self, charges_of: Callable[[int], Sequence[Charge]], rounds: int) -> None:
         """Before training: refuse if not all ``rounds`` fit, and say how many do.
@@ -183,7 +214,7 @@ class Budget:
         allowed = self.possible(charges_of, rounds)
         if allowed < rounds:
             # An epsilon that something was charged under cannot be raised.
-            more = "or smaller batches" if self.hashes() else "smaller batches, or a larger epsilon"
+            more = "or smaller batches" if self.touched else "smaller batches, or a larger epsilon"
             raise BudgetExceeded(
                 f"budget: epsilon {self.terms.epsilon:g} at delta {self.terms.delta:g} allows {allowed} more round(s) "
                 f"of this noise, {rounds} are asked for ({self.spent:.3g} is spent). Use fewer rounds, more noise, "
@@ -195,20 +226,42 @@ class Budget:
         entries, terms = self._entries(), self.terms
         bounds = [epsilon(_charges([entry]), terms.delta, "rdp") for entry in entries]  # quick; the order is the same
         worst = max(range(len(bounds)), key=bounds.__getitem__, default=None)
-        charges = _charges(entries)
+        totals = self._totals(_charges(entries))
         return {
             "unit": terms.unit,
             "neighbours": UNITS[terms.unit],
             "delta": terms.delta,
-            "epsilon": self._epsilon(charges),
+            "epsilon": self._largest(totals),
             "epsilon_limit": terms.epsilon,
-            "epsilon_rdp": epsilon(charges, terms.delta, "rdp"),
+            "epsilon_rdp": max(epsilon(total, terms.delta, "rdp") for total in totals),
             "method": terms.method,
             "rounds": len(entries),
             "round_maximum": self._epsilon(_charges([entries[worst]])) if worst is not None else 0.0,
             "round_of_maximum": entries[worst]["what"] if worst is not None else "",
             "not_covered": list(NOT_COVERED),
         }
+
+    def _totals(self, own: Sequence[Charge]) -> list[list[Charge]]:
+        """What each kind of person is charged in all, ``own`` included; without those who are charged no more than
+        another kind."""
+        found: dict[frozenset[tuple[tuple[float, float], int]], list[Charge]] = {}
+        read: dict[Path, list[Charge]] = {}
+        for some in self._others():
+            for path in some:
+                if path not in read:
+                    document = self._read(path)
+                    read[path] = _charges(document["entries"]) if document else []
+            total = [*(charge for path in some for charge in read[path]), *own]
+            found.setdefault(frozenset(_steps(total).items()), total)
+        steps = [_steps(total) for total in found.values()]
+        return [
+            total
+            for total, mine in zip(found.values(), steps, strict=True)
+            if not any(mine <= other and mine != other for other in steps)
+        ]
+
+    def _largest(self, totals: Sequence[Sequence[Charge]]) -> float:
+        return max(self._epsilon(total) for total in totals)
 
     def _epsilon(self, charges: Sequence[Charge]) -> float:
         return epsilon(charges, self.terms.delta, self.terms.method, self._order)
@@ -229,16 +282,24 @@ class Budget:
                 f"budget: '{what}' alone would cost epsilon {cost:.4g}, a single round may cost "
                 f"{terms.per_round:g}. Use more noise in it."
             )
-        both = [*before, *charges]
-        if not _steps(both) <= self._approved and not self._within(both, terms.epsilon):
-            cost = self._shown(both, terms.epsilon)
+        for both in self._totals([*before, *charges]):
+            if any(_steps(both) <= approved for approved in self._approved) or self._within(both, terms.epsilon):
+                continue
+            cost, spent = self._shown(both, terms.epsilon), self._largest(self._totals(before))
             raise BudgetExceeded(
                 f"budget: '{what}' would bring epsilon to {cost:.4g} at delta {terms.delta:g}, the limit is "
-                f"{terms.epsilon:g}; {self._epsilon(before):.4g} is spent. Nothing was released. Use fewer rounds or "
-                "more noise."
+                f"{terms.epsilon:g}; {spent:.4g} is spent. Nothing was released. Use fewer rounds or more noise."
             )
 
-    def _require_same(self, document: dict[str, Any]) -> None:
+    def _require_no_more(self, kept: float, path: Path) -> None:
+        """Refuse an epsilon above what people were promised."""
+        if self.terms.epsilon > kept:
+            raise ComponentError(
+                f"budget: {path.name} was charged under epsilon {kept:g}; a run cannot raise it to "
+                f"{self.terms.epsilon:g}. Ask for {kept:g} or less."
+            )
+
+    def _require_same(self, document: dict[str, Any], path: Path) -> None:
         """Refuse to add to charges that were counted in another way."""
         written = {**document["terms"], "order": document["order"]}
         wanted = {**asdict(self.terms), "order": self._order}
@@ -246,7 +307,7 @@ class Budget:
             kept, asked = written[field], wanted[field]
             if kept != asked:
                 raise ComponentError(
-                    f"budget: {self._path.name} counts with {field} {kept}, this run with {asked}. What was spent "
+                    f"budget: {path.name} counts with {field} {kept}, this run with {asked}. What was spent "
                     "cannot be carried over; keep privacy/unit and privacy/delta, and a schedule that is adaptive or "
                     "is not, as they were."
                 )
@@ -255,12 +316,13 @@ class Budget:
         return _charges(self._entries())
 
     def _entries(self) -> list[dict[str, Any]]:
-        document = self._read()
+        document = self._read(self._path)
         return document["entries"] if document else []
 
-    def _read(self) -> dict[str, Any] | None:
+    @staticmethod
+    def _read(path: Path) -> dict[str, Any] | None:
         try:
-            document = json.loads(self._path.read_text())
+            document = json.loads(path.read_text())
             previous = ""
             for entry in document["entries"]:
                 content = {key: value for key, value in entry.items() if key != "hash"}
@@ -271,7 +333,7 @@ class Budget:
             return None
         except (ValueError, KeyError, TypeError):
             raise ComponentError(
-                f"budget: {self._path.name} is damaged or was edited. Restore the newest copy; a new ledger would "
+                f"budget: {path.name} is damaged or was edited. Restore the newest copy; a new ledger would "
                 "forget what was spent."
             ) from None
         return document  # type: ignore[no-any-return]
@@ -291,7 +353,8 @@ class Budget:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with open(self._path.with_suffix(".lock"), "a") as file:
+        # One lock for all ledgers of a folder: what is charged in one counts in others.
+        with open(self._path.parent / _LOCK, "a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 

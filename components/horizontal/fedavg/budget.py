@@ -193,7 +193,7 @@ def stretched(budget: Budget, rows: int, settings: Settings, noises: Sequence[fl
         of = charges(settings, rows, [factor * z for z in noises])
         return budget.allows([charge for number in range(done, settings.rounds) for charge in of(number)])
 
-    if adaptive(settings) or not budget.hashes() or fits(1.0) or not fits(MOST_STRETCH):
+    if adaptive(settings) or not budget.touched or fits(1.0) or not fits(MOST_STRETCH):
         return 1.0
     low, high = 1.0, MOST_STRETCH
     while high - low > 0.07:  # an evaluation takes a second or more

@@ -17,10 +17,11 @@ from veilflow.components.horizontal.fedavg.budget import (
     terms,
 )
 from veilflow.components.horizontal.fedavg.settings import Settings
-from veilflow.components.horizontal.fedavg_train.sources import Source, people_digest
+from veilflow.components.horizontal.fedavg_train.sources import Source, people_of
 from veilflow.components.horizontal.fedavg_train.standing import Cast
 from veilflow.components.horizontal.fedavg_train.training import FedAvgTraining
 from veilflow.components.privacy.ledger_folder import FOLDER, LedgerFolder, Statement
+from veilflow.components.privacy.people import People
 from veilflow.components.privacy.schedule import round_up
 from veilflow.components.training.checkpoints import Checkpoints
 from veilflow.components.training.history import History
@@ -32,7 +33,7 @@ class Ledgers:
     Args:
         folder: of this process's own party.
         held: client -> its `Budget` there.
-        digests: client -> digest of its people, there.
+        people: client -> its `People`, there.
         holders: who remembers the heads.
     """
 
@@ -40,10 +41,10 @@ class Ledgers:
         self,
         folder: Path,
         held: Mapping[str, Any],
-        digests: Mapping[str, Any],
+        people: Mapping[str, Any],
         holders: Sequence[str],
     ) -> None:
-        self._folder, self._held, self._digests = LedgerFolder(folder), held, digests
+        self._folder, self._held, self._people = LedgerFolder(folder), held, people
         self._holders = holders
 
     def __bool__(self) -> bool:
@@ -56,25 +57,32 @@ class Ledgers:
     def remember(self, after: Mapping[str, Any]) -> None:
         """State every ledger's charges to all, who compare them with the last statement.
 
+        Before that everybody says which number each client last stated to it (`ledger_folder`): a folder that does not
+        know it is an old copy.
+
         Args:
             after: client -> what must be done there first.
 
         Raises:
             ComponentError: a charge failed, or a ledger is not the one it was; at every party.
         """
-        folder = self._folder
+        folder, clients = self._folder, list(self._held)
+        recalled = publish({party: run_on(party, folder.recalled, clients) for party in self._holders})
 
-        def state(digest: str, budget: Budget, done: Any) -> Statement:
+        def state(people: People, budget: Budget, done: Any, numbers: list[str]) -> Statement:
             del done
-            return folder.statement(digest, budget)
+            return folder.statement(people, budget, numbers)
 
-        def compare(stated: Mapping[str, Statement]) -> bool:
-            folder.remember(stated)
+        def compare(stated: Mapping[str, Statement], asked: Mapping[str, str]) -> bool:
+            folder.remember(stated, asked)
             return True
 
-        told = {p: run_on(p, state, self._digests[p], held, after.get(p)) for p, held in self._held.items()}
+        told = {}
+        for party, held in self._held.items():
+            numbers = [asked[party] for asked in recalled.values() if party in asked]
+            told[party] = run_on(party, state, self._people[party], held, after.get(party), numbers)
         stated = publish(told)
-        publish({party: run_on(party, compare, stated) for party in self._holders})
+        publish({party: run_on(party, compare, stated, recalled[party]) for party in self._holders})
 
     def reports(self) -> dict[str, dict[str, Any]]:
         """Client -> its public figures."""
@@ -97,7 +105,7 @@ def open_budgets(
     """The clients' ledgers, and the noise: more than ``noises`` where it follows epsilon and rounds are paid twice.
 
     Args:
-        sources: the clients' rows: a ledger is that of their people.
+        sources: the clients' rows: what is left is what is left to their people.
 
     Raises:
         ComponentError: a budget does not last for the rounds that are left (says for how many it does); a ledger is
@@ -108,8 +116,12 @@ def open_budgets(
         return Ledgers(Path(), {}, {}, ()), noises
     found = checkpoints.last_common() if checkpoints else None
     done, folder = found[0] if found else 0, Path(root) / FOLDER
-    people = {source.party: run_on(source.party, people_digest, source.frame, source.ids) for source in sources}
-    held = {p: run_on(p, lambda d: LedgerFolder(folder).budget(d, terms(settings)), people[p]) for p in cast.clients}
+    people = {
+        source.party: run_on(source.party, people_of, source.frame, source.ids, source.features) for source in sources
+    }
+    held = {
+        p: run_on(p, lambda one: LedgerFolder(folder).budget(one, terms(settings)), people[p]) for p in cast.clients
+    }
     opened = Ledgers(folder, held, people, cast.holders)
     opened.remember({})
     if not settings.privacy.noise:

@@ -14,7 +14,7 @@ from veilflow.components.training.history import History
 _KEPT = ("round_maximum", "round_of_maximum", "rounds", "epsilon_rdp")
 NOT_COVERED = (
     "row counts, schema, fitted rules, reference rows and what is read off them, choice of settings, timing, a person "
-    "with several rows or at several clients (epsilon grows with their number), another selection of the same people"
+    "with several rows or at several clients (epsilon grows with their number), rows without an ID whose values changed"
 )
 
 

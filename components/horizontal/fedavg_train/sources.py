@@ -13,6 +13,7 @@ from veilflow.components.data.columns import Columns, common_columns
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.errors import ComponentError
 from veilflow.components.horizontal.fedavg.arrays import image_arrays, table_arrays
+from veilflow.components.privacy.people import People
 from veilflow.components.training.labels import require_number_label
 from veilflow.components.training.parts import merge
 
@@ -104,6 +105,23 @@ def people_digest(held: Any, ids: Sequence[str]) -> str:
         return hashlib.sha256(marks.tobytes()).hexdigest()
     images = np.ascontiguousarray(held[1]["images"])
     return hashlib.sha256(b"".join(sorted(hashlib.sha256(each.tobytes()).digest() for each in images))).hexdigest()
+
+
+def people_of(held: Any, ids: Sequence[str], features: Sequence[str]) -> People:
+    """The people whose rows these are, as the party's own register of budgets knows them. Stays at its party."""
+    digest = people_digest(held, ids)
+    if not isinstance(held, pd.DataFrame):
+        images = np.ascontiguousarray(held[1]["images"])
+        hashes = [hashlib.sha256(each.tobytes()).digest()[:8] for each in images]
+        return People(digest, ("",), False, lambda _: np.frombuffer(b"".join(hashes), np.uint64))
+
+    def hashes_of(columns: Sequence[str]) -> np.ndarray:
+        named = list(columns) or list(ids)
+        frame = _comparable(held[named], not columns)
+        found: np.ndarray = pd.util.hash_pandas_object(frame, index=False).to_numpy()
+        return found
+
+    return People(digest, tuple(sorted(features)), bool(ids), hashes_of)
 
 
 def _comparable(frame: pd.DataFrame, as_text: bool) -> pd.DataFrame:

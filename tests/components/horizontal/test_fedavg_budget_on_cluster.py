@@ -121,6 +121,31 @@ def test_a_new_folder_of_ledgers_is_noticed_and_a_damaged_ledger_refused(spent: 
     assert "is damaged or was edited" in run.error.message
 
 
+def test_a_changed_row_another_selection_and_a_column_more_go_on_spending(
+    veilflow_cluster: Any, tmp_path: Path
+) -> None:
+    """Four such tables had four ledgers, and the same people paid 6.65 four times."""
+    changes: list[Any] = [
+        lambda f: f,
+        lambda f: f.assign(person=["somebody else", *f.person[1:]]),
+        lambda f: f.head(80).assign(height=1.5),
+    ]
+    spent = []
+    for change in changes:
+        write_tables(tmp_path, hospital=change, insurer=change)
+        run = veilflow_cluster.run(text(tmp_path).replace("epsilon: 6.0", "epsilon: 40.0"), tmp_path)
+        assert run.error is None, run.error.message
+        spent.append(run.metrics["train.epsilon"])
+    assert spent[0] < spent[1] < spent[2]
+    assert len(ledgers(tmp_path, "hospital")) == 3
+    alone = spent[0]
+    assert spent[1] > 1.3 * alone
+    write_tables(tmp_path, hospital=lambda f: f.head(60))
+    asked = text(tmp_path).replace("epsilon: 6.0", f"epsilon: {1.1 * alone:.3f}")
+    run = veilflow_cluster.run(asked, tmp_path)
+    assert re.search(r"allows 0 more round\(s\) .* is spent", run.error.message), run.error.message
+
+
 BAD: dict[str, tuple[Any, str, str]] = {
     "gaps": (lambda f: f.assign(acid=f.acid.where(f.index > 6)), "", "missing or infinite cells: acid 7 of 100"),
     "no rows": (lambda f: f.head(0), "", "but no rows"),
