@@ -18,5 +18,5 @@ def test_a_failing_step_ends_at_every_party_and_names_the_reason(parties, tmp_pa
         parties.run("alignment/psi:1.0.0", {}, table.values(), seconds=60)
     for party in ("hospital", "insurer", "coordinator"):
         parties.ended(party, 60)
-        assert "stand in more than one row" in parties.log(party)
+        assert "repeat an ID of another row" in parties.log(party)
         assert secret not in parties.log(party)
