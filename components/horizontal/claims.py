@@ -1,5 +1,6 @@
 """Claims of the `horizontal` components."""
 
+import math
 from functools import partial
 
 from veilflow.components.claims import ALL, PUBLISHED, Artifact, Claims, Disclosure, NodeView, Protection, Send
@@ -9,6 +10,7 @@ from veilflow.components.errors import ComponentError
 from veilflow.components.horizontal.fedavg.parameters import LISTED, settings_of, spec_of
 from veilflow.components.horizontal.fedavg.settings import Settings
 from veilflow.components.parameters import strings
+from veilflow.components.privacy.advice import doubts
 from veilflow.components.privacy.secagg import declare
 from veilflow.components.privacy.secagg.settings import MEDIAN, SPU
 
@@ -104,6 +106,13 @@ class FedAvgTrainClaims(Claims):
             found.append(Protection("clip", clients, {} if voting else {"bound": settings.privacy.clip}))
             found.append(Protection("noise", clients, {"unit": "record", **wanted}))
         return found
+
+    def warnings(self, node: NodeView) -> list[str]:
+        privacy = _settings(node).privacy
+        whose = "one bank's rows as a whole" if privacy.unit == "client" else "one row"
+        if privacy.unit == "none":
+            return doubts(math.inf, whose, "set privacy/unit: record.")
+        return doubts(privacy.epsilon, whose, "lower privacy/epsilon; fewer rounds then leave more for each.")
 
     def problems(self, node: NodeView) -> list[str]:
         found = sum_problems(node)

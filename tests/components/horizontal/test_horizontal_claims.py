@@ -73,6 +73,17 @@ def test_divided_noise_names_who_knows_what():
     assert wanted.parameters == {"unit": "client", "colluding": 2}
 
 
+def test_settings_that_protect_little_are_warned_of():
+    assert TRAIN.warnings(node()) == []
+    assert TRAIN.warnings(node(privacy__epsilon=10.0)) == []
+    (bare,) = TRAIN.warnings(node(privacy__unit="none"))
+    assert bare.startswith("no noise is added")
+    assert bare.endswith("set privacy/unit: record.")
+    for unit, whose in (("record", "one row"), ("client", "one bank's rows as a whole")):
+        (large,) = TRAIN.warnings(node(privacy__unit=unit, privacy__epsilon=10.5))
+        assert large.startswith(f"epsilon 10.5 for {whose} protects little")
+
+
 def test_losses_on_private_rows_are_told_without_noise_only():
     assert "training loss" in told(node(privacy__unit="none"), "a")
     assert "training loss" not in told(node(privacy__unit="record"), "a")
