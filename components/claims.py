@@ -99,6 +99,9 @@ class Artifact:
     """For secret tables and what is made from them, what nobody but a coordinator knows: `PEOPLE` (who they are),
     `COUNT` (how many they are), `PADDING` (of any row, whether it is padding)."""
 
+    bounded: bool = False
+    """For secret tables: no value of a feature is beyond a bound that its holder keeps."""
+
     @property
     def owners(self) -> tuple[str, ...]:
         """Whose data it is."""

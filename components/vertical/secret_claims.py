@@ -95,13 +95,18 @@ class SecretTrainClaims(Claims):
         if hidden:
             note += (
                 f", from counts with noise: {epsilon:g}-differentially private for one person's presence, "
-                f"{2 * epsilon:g} for another row; how a row moved the model is not counted"
+                f"{2 * epsilon:g} for another row; how a row moved the model is not counted: who gives one person "
+                "values and a label that contradict may see it in the loss"
             )
         lines = [Disclosure(watching, figures, about, note, "metric", epsilon)]
         if COUNT in hidden and (PADDING in hidden or PEOPLE not in hidden):
             what = "how many people are behind the figures, with noise"
             note = f"{epsilon:g}-differentially private for one person's presence, over all figures of this step"
             lines.append(Disclosure(watching, what, about, note, "overlap_count", epsilon))
+        if table is not None and PEOPLE in hidden and not table.bounded:
+            what = "whether a person is common, if a holder gave that person values far from all others'"
+            note = "such a row moves the model and its figures visibly; set bound in the alignment"
+            lines.append(Disclosure(watching, what, about, note, "membership"))
         for party in opened:
             note = "parameters say something about the rows they were fitted to; no noise is added"
             lines.append(Disclosure((party,), "the trained model", about, note, kind="model"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -63,6 +63,18 @@ def hold(
         columns = [column[people.rows] for column in columns]
     found = ring.encode(columns, values, where) if columns else np.zeros((len(people.ids), 0), np.uint64)
     return Holding(people.ids, found), people.counts
+
+
+def cut(holding: Holding, features: Sequence[int], bound: float) -> tuple[Holding, int]:
+    """``holding`` with all values of the columns ``features`` cut to [-bound, bound], and how many cells that changed.
+
+    A row with values far from all others' moves a model visibly, which would tell whether that one person is common.
+    """
+    limit = round(bound * 2**ring.FRACTION_BITS)
+    values = holding.values.view(np.int64).copy()
+    own = values[:, list(features)]
+    values[:, list(features)] = np.clip(own, -limit, limit)
+    return replace(holding, values=values.view(np.uint64)), int((np.abs(own) > limit).sum())
 
 
 def find_people(table: pa.Table, ids: Sequence[str], rules: IdRules, duplicates: str, where: str) -> People:

@@ -44,10 +44,10 @@ class AnonymousPsiClaims(Claims):
 
     def outputs(self, node: NodeView) -> dict[str, Artifact]:
         labels = [artifact.label_party for artifact in node.inputs.get("tables", ()) if artifact.label_party]
+        label, bounded = labels[0] if labels else None, float(node.params.get("bound") or 0) > 0
+        hidden = _what_is_hidden(node)
         return {
-            "table": Artifact(
-                "secret_table", node.parties, labels[0] if labels else None, _holders(node), _what_is_hidden(node)
-            ),
+            "table": Artifact("secret_table", node.parties, label, _holders(node), hidden, bounded),
             "report": Artifact("report"),
         }
 
@@ -89,9 +89,12 @@ class AnonymousPsiClaims(Claims):
 
     def protections(self, node: NodeView) -> list[Protection]:
         holders, coordinator = _holders(node), _coordinator(node)
+        bound = float(node.params.get("bound") or 0)
+        cut = [Protection("value_bound", holders, {"bound": bound})] if bound else []
         if _protocol(node) != _COORDINATOR:
-            return protections(_protocol(node), holders, _hidden(node) != NOT_HIDDEN)
+            return [*protections(_protocol(node), holders, _hidden(node) != NOT_HIDDEN), *cut]
         found = [
+            *cut,
             Protection("run_ledger", holders),
             Protection("key_agreement", holders + coordinator, {"curve": "X25519"}),
             Protection("shuffle", holders + coordinator),

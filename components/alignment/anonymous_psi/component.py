@@ -8,6 +8,7 @@ Public    column names and types, the counts in the report, the number of rows o
 Opens     nothing about a row. What a protocol reveals besides stands in its package's docstring.
 """
 
+import logging
 from dataclasses import replace
 
 import pyarrow as pa
@@ -37,7 +38,7 @@ from veilflow.components.alignment.anonymous.interface import (
     Shared,
     protocol,
 )
-from veilflow.components.alignment.anonymous.people import hold
+from veilflow.components.alignment.anonymous.people import cut, hold
 from veilflow.components.alignment.anonymous_psi.roster import Roster, Schema, choose_coordinator, make_roster
 from veilflow.components.alignment.ledger.noise import Question
 from veilflow.components.alignment.ledger.rules import LedgerRules
@@ -63,6 +64,8 @@ from veilflow.components.devices.spu_parties import SpuParties
 from veilflow.components.devices.tables import read_arrow
 from veilflow.components.errors import ComponentError
 from veilflow.components.training.labels import check_binary_label, require_number_label
+
+log = logging.getLogger("veilflow")
 
 _COUNTS = ("rows", "missing", "duplicates", "people")
 
@@ -113,6 +116,12 @@ class AnonymousPsi(Component):
     )
     id: list[str] = Field.attr(
         desc="ID columns as party:column, in the same order at every holder; left out, those of the tables.", default=[]
+    )
+    bound: float = Field.attr(
+        desc="Features are cut to [-bound, bound] at their holder before they are shared, so that nobody can give one "
+        "person values that move a model visibly; scale before (data/scale), and take 16. 0: not cut.",
+        default=0.0,
+        bound_limit=Interval.closed(0.0, 1e6),
     )
     ledger_minimum: int = Field.attr(desc="Run ledger: fewest people in a table.", default=LedgerRules.minimum)
     ledger_change: float = Field.attr(
@@ -165,7 +174,7 @@ class AnonymousPsi(Component):
         self, ctx: Context, parts: list[VTableParty], roster: Roster
     ) -> tuple[dict[str, PYUObject], dict[str, dict[str, int]]]:
         """Every holder's people, and the counts, which become public."""
-        rules, duplicates = parse_rules(self.normalise), self.duplicates
+        rules, duplicates, bound = parse_rules(self.normalise), self.duplicates, decimal(self.bound)
         rules.require_positions(len(next(iter(roster.ids.values()))))
 
         def read(table: pa.Table, party: str) -> tuple[Holding, dict[str, int]]:
@@ -173,7 +182,13 @@ class AnonymousPsi(Component):
             for column in roster.columns[party]:
                 if column.kind == LABEL:  # as shares nobody could look at it any more
                     check_binary_label(table[column.name], column.name)
-            return hold(table, roster.ids[party], values, rules, duplicates, f"{party}'s table")
+            holding, counts = hold(table, roster.ids[party], values, rules, duplicates, f"{party}'s table")
+            if bound:
+                features = [at for at, column in enumerate(roster.columns[party]) if column.kind != LABEL]
+                holding, cells = cut(holding, features, bound)
+                log.info("%d cells beyond %g were cut to it.", cells, bound)
+                receipt(ctx, "value_bound", bound=bound)
+            return holding, counts
 
         found = {part.party: run_on(part.party, read, read_arrow(ctx, part), part.party, returns=2) for part in parts}
         counts: dict[str, dict[str, int]] = publish({party: pair[1] for party, pair in found.items()})

@@ -83,6 +83,14 @@ def test_over_rows_that_are_people_for_certain_figures_tell_nothing_of_the_count
     assert "2-differentially private for one person's presence, 4 for another row" in metric.note
 
 
+def test_values_far_from_all_others_would_tell_who_is_common_unless_they_are_cut() -> None:
+    def told(bounded: bool) -> set[str]:
+        table = Artifact("secret_table", PARTIES, "hospital", HOLDERS, (PEOPLE, COUNT), bounded)
+        return kinds(TRAIN, train(table))[ALL]
+
+    assert told(bounded=False) - told(bounded=True) == {"membership"}
+
+
 def test_what_would_tell_the_count_or_padding_is_refused_before_anything_runs() -> None:
     assert any("open_to would tell more" in problem for problem in TRAIN.problems(train(ROUNDED, open_to=["insurer"])))
     assert TRAIN.problems(train(Artifact("secret_table", PARTIES, None, HOLDERS, (PEOPLE,)), open_to=["insurer"])) == []

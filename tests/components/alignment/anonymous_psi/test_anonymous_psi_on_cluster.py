@@ -164,6 +164,17 @@ def test_what_cannot_be_aligned_is_refused_with_a_reason(veilflow_cluster, tmp_p
     assert "138" not in run.error.message
 
 
+def test_features_are_cut_to_the_bound_at_their_holder_and_labels_are_not(veilflow_cluster, tmp_path):
+    patients, clients = tables(np.random.default_rng(4))
+    files = write(tmp_path, patients, clients)
+    run = veilflow_cluster.run(pipeline(files, hide_count="no", bound=0.5), tmp_path)
+    assert run.error is None
+    shared = opened(tmp_path)
+    assert (np.abs(shared) > 0.5).sum() == (shared == 1).sum() > 0  # labels alone
+    receipts = {each.party for node in run.nodes for each in node.receipts if each.protection == "value_bound"}
+    assert receipts == {"hospital", "insurer"}
+
+
 @pytest.mark.parametrize(
     "label, message",
     [
