@@ -18,18 +18,17 @@ class Arithmetic(NamedTuple):
     """See `fixed_point` for each of them."""
 
     limit: Callable[[Array], Array]
-    row_square_sums: Callable[[Array, Sequence[int]], Array]
+    square_sums: Callable[[Array, Sequence[int]], Array]
     clip_factor: Callable[[Array], Array]
     from_units: Callable[[Array], Array]
 
 
-SECRET = Arithmetic(fixed_point.limit, fixed_point.row_square_sums, fixed_point.clip_factor, fixed_point.from_units)
+SECRET = Arithmetic(fixed_point.limit, fixed_point.limited_square_sums, fixed_point.clip_factor, fixed_point.from_units)
 
 
-def _row_square_sums(x: Array, widths: Sequence[int]) -> Array:
-    ends = np.cumsum(widths)
-    sums = [(x[:, end - width : end] ** 2).sum(axis=1) for end, width in zip(ends, widths, strict=True)]
-    return fixed_point.NORM_SCALE * jnp.stack(sums)
+def _square_sums(raised: Array, widths: Sequence[int]) -> Array:
+    ends, x = np.cumsum(widths), raised / fixed_point.RAISED
+    return jnp.stack([(x[:, end - width : end] ** 2).sum(axis=1) for end, width in zip(ends, widths, strict=True)])
 
 
 def _clip_factor(norm_sq: Array) -> Array:
@@ -40,5 +39,5 @@ def _from_units(whole: Array) -> Array:
     return whole.astype(jnp.float32) * 2.0**-fixed_point.FRACTION_BITS
 
 
-PLAIN = Arithmetic(lambda x: x, _row_square_sums, _clip_factor, _from_units)
+PLAIN = Arithmetic(lambda x: fixed_point.RAISED * x, _square_sums, _clip_factor, _from_units)
 """In floats, exact where the ring approximates."""

@@ -6,7 +6,7 @@ computes the deltas, and the squared norm of a row's gradient is the sum over la
 that says its rows were short would go past the clip.
 
 The owner infeeds inputs shrunk to at most ``MAX_NORM`` where they are longer, so that its rows count: the SPU leaves
-out rows beyond what it can measure.
+out rows beyond what it can measure. Embeddings saturate at ``LIMIT`` for the same reason.
 """
 
 import itertools
@@ -80,7 +80,10 @@ def trace_dense(spec: Dense) -> Callable[[Params, Array], dict[str, Array]]:
             feeds[f"slope{number}"] = (z > 0).astype(jnp.int8) if spec.activation == "relu" else slope
             if number > 1:
                 feeds[f"kernel{number}"] = layer["kernel"]
-        feeds["embedding"] = x
+        # Values that saturate no longer move.
+        last = f"slope{len(params)}"
+        feeds[last] = jnp.where(jnp.abs(x) < LIMIT, feeds[last], jnp.zeros_like(feeds[last]))
+        feeds["embedding"] = jnp.clip(x, -LIMIT, LIMIT)
         return feeds
 
     jitted: Callable[[Params, Array], dict[str, Array]] = jax.jit(trace)

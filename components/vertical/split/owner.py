@@ -19,9 +19,6 @@ from veilflow.components.vertical.split.network import network
 from veilflow.components.vertical.split.noise import gaussian
 from veilflow.components.vertical.split.settings import Optimiser
 
-MAX_EMBEDDING = LIMIT
-"""Largest embedding value that is infed; with standardised features they are around 1."""
-
 
 @dataclass(frozen=True)
 class Owner:
@@ -57,22 +54,31 @@ def step_feeds(owner: Owner, party: str, rows: np.ndarray, length: int, deviatio
     if isinstance(owner.bottom, Dense):
         traced = trace_dense(owner.bottom)(owner.params, owner.x[rows])
         feeds = {f"{party}/{name}": np.asarray(value) for name, value in traced.items()}
-        require_in_range(feeds[f"{party}/embedding"])
+        require_numbers(feeds[f"{party}/embedding"])
     if owner.label is not None:
         feeds["label"] = owner.label[rows]
     return feeds | ({f"noise/{party}": gaussian(length, deviation)} if length else {})
 
 
-def require_in_range(embedding: np.ndarray) -> None:
-    """Refuse embeddings that the SPU's 64-bit fixed point could not multiply without a silent overflow.
+def saturated(embedding: np.ndarray) -> np.ndarray:
+    """Embeddings as the SPU gets them, in training (`bottom.trace_dense`) and after it: cut to what it can square.
 
     Raises:
-        ComponentError: one of them is too large, or not a number.
+        ComponentError: see `require_numbers`.
     """
-    if not np.all(np.abs(embedding) <= MAX_EMBEDDING):
+    require_numbers(embedding)
+    return np.clip(embedding, -LIMIT, LIMIT)
+
+
+def require_numbers(embedding: np.ndarray) -> None:
+    """Refuse embeddings that are no numbers.
+
+    Raises:
+        ComponentError: without the value.
+    """
+    if not np.isfinite(embedding).all():
         raise ComponentError(
-            f"a bottom gives values beyond {MAX_EMBEDDING:g}, too large for the SPU's fixed point. "
-            "Scale the features (data/scale) or lower learning_rate."
+            "a bottom gives values that are no numbers. Scale the features (data/scale) or lower learning_rate."
         )
 
 

@@ -49,8 +49,7 @@ from veilflow.components.vertical.split.fixed_point import (
     CLIP_UNIT,
     FRACTION_BITS,
     LIMIT,
-    NORM_SCALE,
-    WIDEST,
+    RAISED,
     sigmoid_and_signs,
 )
 from veilflow.components.vertical.split.model import Dense
@@ -118,7 +117,7 @@ def release_program(
         lengths, inside = _lengths(blocks, clip, arithmetic)
         probability, signs = sigmoid_and_signs(run.logits, jnp.stack([given["label"] - 0.5, *inside]))
         error = probability - signs[0].astype(jnp.float32)
-        weight = jnp.where(signs[1] & signs[2], error * arithmetic.clip_factor(lengths), 0.0)
+        weight = jnp.where(signs[1] & signs[2], error * arithmetic.clip_factor(lengths), 0.0) * RAISED**-2
         total = _summed(blocks, weight)
         for party in noise_from:
             total = total + arithmetic.from_units(given[f"noise/{party}"])
@@ -221,21 +220,24 @@ def _bottom_blocks(holders: Sequence[Holder], given: Mapping[str, Array], at_cut
     slopes = [given[f"{h.party}/slope{h.depth}"] for h in holders]
     ends = np.cumsum([h.width for h in holders])
     if len({slope.dtype for slope in slopes}) == 1:
-        masked = at_cut * jnp.concatenate(slopes, axis=1).astype(jnp.float32)
+        masked = _through(at_cut, jnp.concatenate(slopes, axis=1))
         parts = [masked[:, end - h.width : end] for h, end in zip(holders, ends, strict=True)]
     else:
         cut = [at_cut[:, end - h.width : end] for h, end in zip(holders, ends, strict=True)]
-        parts = [part * slope.astype(jnp.float32) for part, slope in zip(cut, slopes, strict=True)]
+        parts = [_through(part, slope) for part, slope in zip(cut, slopes, strict=True)]
     blocks: list[_Block] = []
     for h, delta in zip(holders, parts, strict=True):
         own: list[_Block] = []
         for number in range(h.depth, 0, -1):
             own.insert(0, _Block(given[f"{h.party}/input{number}"], delta))
             if number > 1:
-                slope = given[f"{h.party}/slope{number - 1}"].astype(jnp.float32)
-                delta = (delta @ given[f"{h.party}/kernel{number}"].T) * slope
+                delta = _through(delta @ given[f"{h.party}/kernel{number}"].T, given[f"{h.party}/slope{number - 1}"])
         blocks += own
     return blocks
+
+
+def _through(delta: Array, slope: Array) -> Array:
+    return delta * slope.astype(jnp.float32)
 
 
 def _top_blocks(embeddings: Array, run: top.Forward, deltas: Sequence[Array]) -> list[_Block]:
@@ -245,7 +247,7 @@ def _top_blocks(embeddings: Array, run: top.Forward, deltas: Sequence[Array]) ->
 
 
 def _limited(blocks: Sequence[_Block], arithmetic: Arithmetic) -> list[_Block]:
-    """The same blocks of numbers whose squares stay in the ring; all that is multiplied from here on."""
+    """The same blocks, `RAISED`, of numbers whose squares stay in the ring; all that is multiplied from here on."""
     sides = [side for block in blocks for side in (block.inputs, block.deltas)]
     ends = np.cumsum([side.shape[1] for side in sides])
     joined = arithmetic.limit(jnp.concatenate(sides, axis=1))
@@ -260,21 +262,14 @@ LONGEST = (LIMIT**2, LIMIT**2 / 8)
 def _lengths(blocks: Sequence[_Block], clip: float, arithmetic: Arithmetic) -> tuple[Array, list[Array]]:
     """Each row's squared norm of J as `clip_factor` takes it, and two values above 0 where it can be relied upon."""
     sides = [side for block in blocks for side in (block.inputs, block.deltas)]
-    pieces = [_pieces(side.shape[1]) for side in sides]
-    squares = arithmetic.row_square_sums(jnp.concatenate(sides, axis=1), [width for each in pieces for width in each])
-    ends = np.cumsum([len(each) for each in pieces])
-    sums = [squares[end - len(each) : end].sum(axis=0) for each, end in zip(pieces, ends, strict=True)]
-    inputs, deltas = jnp.stack(sums[::2]), jnp.stack(sums[1::2])
+    squares = arithmetic.square_sums(jnp.concatenate(sides, axis=1), [side.shape[1] for side in sides])
+    inputs, deltas = squares[::2], squares[1::2]
     # Rounded up to the fixed point: what is counted is never less than what is there.
-    unit = np.ceil(2**FRACTION_BITS * CLIP_UNIT / (NORM_SCALE * clip) ** 2) / 2**FRACTION_BITS
+    unit = np.ceil(2**FRACTION_BITS * CLIP_UNIT / clip**2) / 2**FRACTION_BITS
     lengths = (inputs * deltas).sum(axis=0) * np.float32(unit)
     # Both limits together stay below 2**26 clips, where `clip_factor` ends.
     longest, steepest = LONGEST[0], LONGEST[1] * min(1.0, 32 * clip**2)
-    return lengths, [NORM_SCALE * longest - inputs.sum(axis=0), NORM_SCALE * steepest - deltas.sum(axis=0)]
-
-
-def _pieces(width: int) -> list[int]:
-    return [min(WIDEST, width - start) for start in range(0, width, WIDEST)]
+    return lengths, [longest - inputs.sum(axis=0), steepest - deltas.sum(axis=0)]
 
 
 _JOINT_LIMIT = 1 << 22

@@ -30,8 +30,8 @@ from veilflow.components.vertical.split.owner import (
     embed,
     make_owner,
     owner_part,
-    require_in_range,
     restore_owner,
+    saturated,
     step_feeds,
 )
 from veilflow.components.vertical.split.roster import Roster
@@ -255,6 +255,4 @@ def _filled(rows: np.ndarray, start: int, chunk: int) -> np.ndarray:
 
 
 def _embedded(bottom: Bottom, params: Any, x: np.ndarray) -> np.ndarray:
-    embedding = embed(bottom, params, x)
-    require_in_range(embedding)
-    return embedding
+    return saturated(embed(bottom, params, x))

@@ -12,9 +12,11 @@ from veilflow.components.vertical.split.fixed_point import (
     CLIP_UNIT,
     LIMIT,
     NORM_SCALE,
+    RAISED,
     WIDEST,
     clip_factor,
     limit,
+    limited_square_sums,
     row_square_sums,
     sigmoid_and_signs,
     sigmoid_softplus,
@@ -61,25 +63,31 @@ def on_either(request):
     return lambda fn: simulation.sim_jax(parties, fn)
 
 
-def test_numbers_within_the_limit_are_left_alone(on_either) -> None:
+def test_numbers_within_the_limit_are_kept(on_either) -> None:
     x = np.concatenate([np.linspace(-LIMIT, LIMIT, 801), np.logspace(-5, 0, 50)]).astype(np.float32)
-    np.testing.assert_allclose(on_either(limit)(x), x, atol=3 * 2.0**-18)
+    np.testing.assert_allclose(on_either(limit)(x), RAISED * x, atol=5 * 2.0**-18)
 
 
 def test_no_ring_element_gets_past_the_limit_nor_hides_its_length(on_either) -> None:
     rng = np.random.default_rng(0)
-    high, low = (rng.integers(-(2**31), 2**31, (40, WIDEST)).astype(np.int32) for _ in range(2))
-    high[0], low[0] = np.resize(1 << np.arange(31), WIDEST), 0  # single bits, whose squares would vanish
+    high, low = (rng.integers(-(2**31), 2**31, (400, 12 * WIDEST - 4)).astype(np.int32) for _ in range(2))
+    high[0], low[0] = np.resize(1 << np.arange(31), high.shape[1]), 0  # single bits, whose squares would vanish
 
     def measured(high, low):
         limited = limit(wild(high, low))
-        return limited, row_square_sums(limited, [WIDEST])
+        return limited, limited_square_sums(limited, [WIDEST, 11 * WIDEST - 5, 1])
 
     limited, squares = on_either(measured)(high, low)
-    assert np.abs(limited).max() < 4 * LIMIT
-    np.testing.assert_allclose(
-        squares[0] / NORM_SCALE, (limited.astype(np.float64) ** 2).sum(axis=1), rtol=1e-4, atol=0.1
-    )
+    assert np.abs(limited).max() < 2048
+    cut = np.split((limited.astype(np.float64) / RAISED) ** 2, [WIDEST, WIDEST * 12 - 5], axis=1)
+    np.testing.assert_allclose(squares, [each.sum(axis=1) for each in cut], rtol=1e-4, atol=0.1)
+
+
+def test_small_rows_are_measured_too(on_either) -> None:
+    x = np.random.default_rng(0).normal(size=(200, 20)) * np.logspace(-2, 0.5, 200)[:, None]
+    found = on_either(lambda x: limited_square_sums(limit(x), [3, 17]))(x.astype(np.float32))
+    expected = [(x[:, :3] ** 2).sum(axis=1), (x[:, 3:] ** 2).sum(axis=1)]
+    np.testing.assert_allclose(found, expected, rtol=0.01, atol=2e-5)
 
 
 def factor(on_spu, norms):

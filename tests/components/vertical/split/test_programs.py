@@ -143,7 +143,7 @@ def test_neither_a_row_nor_its_label_moves_what_is_released_further_than_the_cli
 
 
 @pytest.mark.parametrize("value", [2.0**14, -(2.0**20), 2.0**40])
-@pytest.mark.parametrize("feed", ["b/input1", "b/slope1", "a/slope1", "b/embedding", "label"])
+@pytest.mark.parametrize("feed", ["b/input1", "b/slope1", "b/embedding", "label"])
 def test_no_number_that_an_owner_feeds_gets_past_the_clip(on_spu, feed: str, value: float) -> None:
     case = CASES[0].values[0]
     feeds = case.feeds()
