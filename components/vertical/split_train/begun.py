@@ -5,12 +5,12 @@ second time, so it counts: with checkpoints, all attempts together begin as many
 """
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.errors import ComponentError
+from veilflow.components.files import write_whole
 
 
 class Begun:
@@ -71,12 +71,6 @@ def _remove(path: Path) -> bool:
 def _counted(folder: Path, key: str) -> int:
     """One more than was counted here, on disk before this returns."""
     path = _path(folder, key)
-    count = 1 + (json.loads(path.read_text()) if path.exists() else 0)
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with partial.open("w") as file:
-        file.write(json.dumps(count))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    count = 1 + (json.loads(path.read_bytes()) if path.exists() else 0)
+    write_whole(path, json.dumps(count))
     return count
