@@ -186,7 +186,7 @@ def limit(x: Array) -> Array:
     a row without length. Limited values cannot: the squares of `WIDEST` of them stay in the ring together.
 
     How: the upper bits are shifted out at the left end, what is left comes back by truncations, whose results are
-    bounded by the protocol. Comparing each value with its limits would cost five times the bytes.
+    bounded by the protocol. Comparing each value with its limits takes twenty times as long.
 
     Guarantees (same test file, on ABY3 and CHEETAH, over random ring elements): see above; within 5 * 2**-18.
     Cost: two truncations. Only means something on an SPU.
