@@ -4,6 +4,7 @@ The process talks to the launcher that started it over a pipe, in JSON: jobs com
 that is printed in here, SecretFlow's chatter included, goes to the party's log file.
 """
 
+import contextlib
 import hashlib
 import importlib
 import importlib.util
@@ -230,8 +231,11 @@ class _Server:
         """A peer is gone. Nothing of this run can be finished, and C++ threads may wait for it: leave at once."""
         from veilflow.pipelines.party.control import LOST
 
+        # First here: where all parties are on one machine, whoever noticed is heard before those who are told.
+        with contextlib.suppress(OSError):  # the launcher may be gone, too
+            lost = {"peer": peer, "code": code, "lost": code in LOST, "node": node or self._node}
+            self._channel.emit("peer_lost", lost)
         self._control.abort(node or self._node, cause=peer, gone=code in LOST)
-        self._channel.emit("peer_lost", {"peer": peer, "code": code, "lost": code in LOST, "node": node or self._node})
         logging.shutdown()
         wipe_tmp(self._setup.folder)
         os._exit(FAILED)
