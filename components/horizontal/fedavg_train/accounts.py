@@ -12,6 +12,7 @@ from veilflow.components.horizontal.fedavg.budget import (
     ChargesOf,
     adaptive,
     charges,
+    multipliers,
     require_rounds,
     stretched,
     terms,
@@ -34,7 +35,7 @@ class Ledgers:
         folder: of this process's own party.
         held: client -> its `Budget` there.
         people: client -> its `People`, there.
-        holders: who remembers the heads.
+        recalled: who remembers the heads -> client -> the number that it last stated there.
     """
 
     def __init__(
@@ -42,10 +43,10 @@ class Ledgers:
         folder: Path,
         held: Mapping[str, Any],
         people: Mapping[str, Any],
-        holders: Sequence[str],
+        recalled: Mapping[str, Mapping[str, str]],
     ) -> None:
         self._folder, self._held, self._people = LedgerFolder(folder), held, people
-        self._holders = holders
+        self._recalled = recalled
 
     def __bool__(self) -> bool:
         return bool(self._held)
@@ -57,8 +58,8 @@ class Ledgers:
     def remember(self, after: Mapping[str, Any]) -> None:
         """State every ledger's charges to all, who compare them with the last statement.
 
-        Before that everybody says which number each client last stated to it (`ledger_folder`): a folder that does not
-        know it is an old copy.
+        Everybody has said which number each client last stated to it (`ledger_folder`): a folder that does not know it
+        is an old copy. With its consent everybody says what it remembers now, for the next time.
 
         Args:
             after: client -> what must be done there first.
@@ -66,23 +67,22 @@ class Ledgers:
         Raises:
             ComponentError: a charge failed, or a ledger is not the one it was; at every party.
         """
-        folder, clients = self._folder, list(self._held)
-        recalled = publish({party: run_on(party, folder.recalled, clients) for party in self._holders})
+        folder, clients, recalled = self._folder, list(self._held), self._recalled
 
         def state(people: People, budget: Budget, done: Any, numbers: list[str]) -> Statement:
             del done
             return folder.statement(people, budget, numbers)
 
-        def compare(stated: Mapping[str, Statement], asked: Mapping[str, str]) -> bool:
+        def compare(stated: Mapping[str, Statement], asked: Mapping[str, str]) -> dict[str, str]:
             folder.remember(stated, asked)
-            return True
+            return folder.recalled(clients)
 
         told = {}
         for party, held in self._held.items():
             numbers = [asked[party] for asked in recalled.values() if party in asked]
             told[party] = run_on(party, state, self._people[party], held, after.get(party), numbers)
         stated = publish(told)
-        publish({party: run_on(party, compare, stated, recalled[party]) for party in self._holders})
+        self._recalled = publish({party: run_on(party, compare, stated, recalled[party]) for party in recalled})
 
     def reports(self) -> dict[str, dict[str, Any]]:
         """Client -> its public figures."""
@@ -98,11 +98,10 @@ def open_budgets(
     ctx: Any,
     settings: Settings,
     cast: Cast,
-    noises: list[float],
     sources: Sequence[Source],
     checkpoints: Checkpoints | None,
 ) -> tuple[Ledgers, list[float]]:
-    """The clients' ledgers, and the noise: more than ``noises`` where it follows epsilon and rounds are paid twice.
+    """The clients' ledgers, and every round's noise: more where it follows epsilon and rounds are paid twice.
 
     Args:
         sources: the clients' rows: what is left is what is left to their people.
@@ -112,17 +111,25 @@ def open_budgets(
             damaged, or was put back.
     """
     root = getattr(ctx, "data_root", None) or getattr(ctx, "data_dir", None)
-    if not noises or root is None or getattr(ctx, "checkpoint_dir", None) is None:
-        return Ledgers(Path(), {}, {}, ()), noises
+    centre, rows = cast.coordinator, cast.rows  # it takes seconds: once, not everywhere
+    if settings.privacy.unit == "none" or root is None or getattr(ctx, "checkpoint_dir", None) is None:
+        return Ledgers(Path(), {}, {}, {}), publish(run_on(centre, multipliers, settings, rows))
     found = checkpoints.last_common() if checkpoints else None
     done, folder = found[0] if found else 0, Path(root) / FOLDER
+
+    def recall(plans: bool) -> dict[str, Any]:
+        numbers = LedgerFolder(folder).recalled(cast.clients)
+        return {"numbers": numbers, "noises": multipliers(settings, rows) if plans else []}
+
+    told = publish({party: run_on(party, recall, party == centre) for party in cast.holders})
+    noises, recalled = told[centre]["noises"], {party: told[party]["numbers"] for party in cast.holders}
     people = {
         source.party: run_on(source.party, people_of, source.frame, source.ids, source.features) for source in sources
     }
     held = {
         p: run_on(p, lambda one: LedgerFolder(folder).budget(one, terms(settings)), people[p]) for p in cast.clients
     }
-    opened = Ledgers(folder, held, people, cast.holders)
+    opened = Ledgers(folder, held, people, recalled)
     opened.remember({})
     if not settings.privacy.noise:
         growth = {p: run_on(p, stretched, held[p], cast.rows[p], settings, noises, done) for p in cast.clients}

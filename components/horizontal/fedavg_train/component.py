@@ -18,10 +18,10 @@ from veilflow.components.data.rules import CLEAN_RULE, SCALE_RULE
 from veilflow.components.devices.attributes import parameters
 from veilflow.components.devices.events import progress, sizes
 from veilflow.components.devices.objects import read_object, write_object
-from veilflow.components.devices.pyu import publish, run_on
+from veilflow.components.devices.pyu import run_on
 from veilflow.components.devices.schemas import names_of_kind
 from veilflow.components.devices.tables import read_frame
-from veilflow.components.horizontal.fedavg.budget import multipliers, spent
+from veilflow.components.horizontal.fedavg.budget import spent
 from veilflow.components.horizontal.fedavg.bundle import MODEL_KIND, Facts
 from veilflow.components.horizontal.fedavg.codec import value_bound
 from veilflow.components.horizontal.fedavg.parameters import DEFAULTS, settings_of, spec_of
@@ -164,8 +164,7 @@ class FedAvgTrain(Component):
         cast = Cast(clients, coordinator, judge, data, judged, rows, shape)
         facts = Facts(spec, columns, shape, settings.to_json(), len(rules), "")
         checkpoints = self._checkpoints(ctx, facts, cast)
-        noises = publish(run_on(coordinator, multipliers, settings, rows))  # takes seconds: once, not everywhere
-        budgets, noises = open_budgets(ctx, settings, cast, noises, sources, checkpoints)
+        budgets, noises = open_budgets(ctx, settings, cast, sources, checkpoints)
 
         def make_sum(size: int) -> SecureSum:
             del size
