@@ -4,11 +4,26 @@
 Everything else about the distribution is in pyproject.toml.
 """
 
+from pathlib import Path
+from shutil import copy
+
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
 
 FOLDERS = ["components", "components.*", "datasets", "datasets.*", "pipelines", "pipelines.*"]
 
+class BuildWithPth(build_py):
+    """Puts `veilflow.pth` beside the package: SecretFlow's own commands need a name that newer SPUs no longer export."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            copy(Path(__file__).with_name("veilflow.pth"), self.build_lib)
+
+
 setup(
+    cmdclass={"build_py": BuildWithPth},
     package_dir={"veilflow": "."},
     packages=[
         "veilflow",

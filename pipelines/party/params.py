@@ -60,10 +60,10 @@ def within_bounds(attribute: Attribute, value: float) -> float:
     SecretFlow carries floats as 32 bits and checks bounds after that: 0.1 arrives as 0.10000000149 and would break an
     upper bound of 0.1.
     """
-    carried = np.float32(value)
+    carried = float(np.float32(value))  # compared in 64 bits: numpy 2 would round the bound to 32 as well
     low, high = attribute.lower, attribute.upper
     if high is not None and (carried > high.value or (carried == high.value and not high.closed)):
-        carried = np.nextafter(carried, np.float32(-math.inf))
+        carried = float(np.nextafter(np.float32(carried), np.float32(-math.inf)))
     elif low is not None and (carried < low.value or (carried == low.value and not low.closed)):
-        carried = np.nextafter(carried, np.float32(math.inf))
-    return float(carried)
+        carried = float(np.nextafter(np.float32(carried), np.float32(math.inf)))
+    return carried

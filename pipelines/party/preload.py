@@ -18,20 +18,20 @@ _modules.setdefault("ray", None)
 
 import flax.linen  # noqa: E402, F401
 import optax  # noqa: E402, F401
-import secretflow  # noqa: E402, F401
-import spu.utils.frontend  # noqa: E402, F401
-from jax.extend.backend import clear_backends  # noqa: E402
 
-from veilflow.components.plugin import load_components  # noqa: E402
-from veilflow.pipelines.party import bootstrap, control, main, registry, runner, session  # noqa: E402, F401
-from veilflow.pipelines.party.facts import own_code  # noqa: E402
+from veilflow.components.platforms import nothing_compiled  # noqa: E402
 
-load_components()
-with contextlib.suppress(Exception):  # another's plugin: a party that cannot import it tries again, and says so
-    registry.load()
+with nothing_compiled():
+    import secretflow  # noqa: F401
+    import spu.utils.frontend  # noqa: F401
+
+    from veilflow.components.plugin import load_components
+    from veilflow.pipelines.party import bootstrap, control, main, registry, runner, session  # noqa: F401
+    from veilflow.pipelines.party.facts import own_code
+
+    load_components()
+    with contextlib.suppress(Exception):  # another's plugin: a party that cannot import it tries again, and says so
+        registry.load()
 own_code()
-# SecretFlow computes with JAX while it is imported. The threads JAX started for that do not survive the fork, and a
-# party's first larger matrix product would wait for them for ever: every party starts its own.
-clear_backends()
 gc.freeze()
 gc.enable()

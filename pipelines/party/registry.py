@@ -15,6 +15,7 @@ from secretflow_spec import Registry
 from secretflow_spec.core.definition import Definition as SfDefinition
 from secretflow_spec.core.definition import FieldKind, Interval
 
+from veilflow.components.platforms import PARSE_LOCK
 from veilflow.pipelines.catalog.definition import Attribute, Bound, Definition, Input, Output
 
 _MAKERS = {"make_spu": "spu", "make_spus": "spu", "make_heu": "heu", "make_heus": "heu"}
@@ -172,7 +173,8 @@ def _source(cls: type) -> ast.ClassDef:
         text = textwrap.dedent(inspect.getsource(cls))
     except OSError:  # compiled, or typed at a prompt: nothing is known, so nothing is demanded
         text = f"class {cls.__name__}: pass"
-    found = ast.parse(text).body[0]
+    with PARSE_LOCK:
+        found = ast.parse(text).body[0]
     assert isinstance(found, ast.ClassDef)
     return found
 

@@ -14,13 +14,16 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
+from veilflow.components.platforms import array_names
 from veilflow.pipelines.party.wire.arrays import reduce_numpy
 from veilflow.pipelines.party.wire.errors import WireRefused
 from veilflow.pipelines.party.wire.frames import reduce_pandas
 
 log = logging.getLogger("veilflow")
 
-_STATEFUL: frozenset[tuple[str, str]] = frozenset(
+_SHAPES = frozenset(named for named in array_names() if named[1] == "ShapeDtypeStruct")
+
+_STATEFUL: frozenset[tuple[str, str]] = _SHAPES | frozenset(
     {
         ("veilflow.components.devices.pyu", "Failed"),
         ("veilflow.pipelines.party.wire.proxy", "RemoteFailure"),
@@ -28,7 +31,6 @@ _STATEFUL: frozenset[tuple[str, str]] = frozenset(
         ("heu.numpy", "CiphertextArray"),
         ("heu.numpy", "StringArray"),
         ("heu.phe", "PublicKey"),
-        ("jax._src.api", "ShapeDtypeStruct"),
         ("secretflow.device.device.spu", "SPUIOInfo"),
         ("secretflow.device.device.spu", "SPUValueMeta"),
         ("spu.libspu", "Executable"),
@@ -45,16 +47,15 @@ ALLOWED: frozenset[tuple[str, str]] = _STATEFUL | {
     *(("veilflow.pipelines.party.wire.arrays", f"restore_{what}") for what in ("array", "objects", "scalar", "dtype")),
     *(("pyarrow.lib", name) for name in ("field", "schema", "type_for_alias")),
     *(("numpy", f"{kind}{bits}") for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
-    *(("numpy", name) for name in ("float16", "float32", "float64", "bool_")),
+    *(("numpy", name) for name in ("float16", "float32", "float64")),
+    *(named for named in array_names() if named[0] == "numpy"),
 }
 """Everything a message may name. All of it builds values; none of it runs what it is given."""
 
 FILES: frozenset[tuple[str, str]] = ALLOWED | {
     ("numpy", "dtype"),
     ("numpy", "ndarray"),
-    ("numpy.core.multiarray", "scalar"),
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy.core.numeric", "_frombuffer"),
+    *array_names(),
 }
 """What SecretFlow's own files may name, in this party's own folder: numpy wrote its part itself."""
 
