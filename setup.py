@@ -10,11 +10,11 @@ from shutil import copy
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
-
 FOLDERS = ["components", "components.*", "datasets", "datasets.*", "pipelines", "pipelines.*"]
 
+
 class BuildWithPth(build_py):
-    """Puts `veilflow.pth` beside the package: SecretFlow's own commands need a name that newer SPUs no longer export."""
+    """Puts `veilflow.pth` beside the package: it names what SecretFlow reads and newer SPUs no longer export."""
 
     def run(self) -> None:
         super().run()

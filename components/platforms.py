@@ -65,7 +65,7 @@ def nothing_compiled() -> Iterator[None]:
 
 
 def _import_gaussian_process() -> None:
-    """SecretFlow's only module that computes with JAX while it is imported: two constants, which numpy makes as well."""
+    """SecretFlow's only module that computes with JAX while it is imported: two constants, which numpy can make."""
     import jax.numpy as jnp
     import numpy as np
 

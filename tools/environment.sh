@@ -16,10 +16,10 @@ if [ -n "$uv" ]; then
         echo "setup: uv found no Python $version. Install it, or set VEILFLOW_PYTHON to one, and run make again." >&2
         exit 1
     }
-    echo "setup: $("$folder/bin/python" --version), packages of $lock with uv (about 350 MB to load; once)"
+    echo "setup: $("$folder/bin/python" --version), packages of $lock with uv"
     "$uv" pip install --quiet --python "$folder/bin/python" --require-hashes --no-deps -r "$lock"
 else
     "$python" -m venv --clear "$folder"
-    echo "setup: $("$folder/bin/python" --version), packages of $lock with pip (about 350 MB to load; once)"
+    echo "setup: $("$folder/bin/python" --version), packages of $lock with pip"
     "$folder/bin/python" -m pip install -qq --disable-pip-version-check --no-compile --require-hashes --no-deps -r "$lock"
 fi

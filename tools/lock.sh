@@ -2,7 +2,8 @@
 # Write the locks. `make lock` keeps the versions that still fit; `make lock UPGRADE=1` takes the newest that do.
 #   requirements.txt        CPython 3.11, current libraries (tools/lock/overrides.txt instead of SecretFlow's pins)
 #   requirements-stock.txt  CPython 3.10, SecretFlow 1.14.0b0 as it comes
-#   tools/lock/uv.txt       uv itself
+#   tools/lock/uv.txt, audit.txt   uv itself; the tools of `make sbom` and `make audit`
+#   tools/lock/versions.tsv        every version of requirements.txt and the day it was published
 set -eu
 cd "$(dirname "$0")/.."
 uv=$(sh tools/find_uv.sh)
@@ -18,4 +19,11 @@ compile pyproject.toml --extra dev --python-version 3.11 --prerelease=if-necessa
 compile pyproject.toml --extra dev --python-version 3.10 --prerelease=if-necessary-or-explicit \
     --constraint tools/lock/stock.txt --output-file requirements-stock.txt
 compile tools/lock/uv.in --universal --output-file tools/lock/uv.txt
-python3 tools/lock_inputs.py --write 2>/dev/null || "$uv" run --no-project --python 3.11 tools/lock_inputs.py --write
+compile tools/lock/audit.in --python-version 3.11 --output-file tools/lock/audit.txt
+# When each version was published; the file that says so also names hosts, so only this list is kept.
+dated=$(mktemp -d)
+trap 'rm -rf "$dated"' EXIT
+"$uv" pip compile --quiet requirements.txt --no-deps --python-version 3.11 --format pylock.toml \
+    --output-file "$dated/pylock.toml" >/dev/null
+"$uv" run --quiet --no-project --python 3.11 tools/lock_dates.py "$dated/pylock.toml" >tools/lock/versions.tsv
+"$uv" run --quiet --no-project --python 3.11 tools/lock_inputs.py --write

@@ -1,7 +1,7 @@
 """A digest of what the locks are made from, kept in tools/lock/inputs.sha256: a lock with another one is stale.
 
-    python tools/lock_inputs.py            # says whether the locks are made from today's files; exit code 1 if not
-    python tools/lock_inputs.py --write    # done by `make lock`
+python tools/lock_inputs.py            # says whether the locks are made from today's files; exit code 1 if not
+python tools/lock_inputs.py --write    # done by `make lock`
 """
 
 import hashlib
@@ -10,8 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = ROOT / "tools" / "lock" / "inputs.sha256"
-LISTS = ("tools/lock/overrides.txt", "tools/lock/stock.txt", "tools/lock/uv.in")
-LOCKS = ("requirements.txt", "requirements-stock.txt", "tools/lock/uv.txt")
+LISTS = ("tools/lock/overrides.txt", "tools/lock/stock.txt", "tools/lock/uv.in", "tools/lock/audit.in")
+LOCKS = ("requirements.txt", "requirements-stock.txt", "tools/lock/uv.txt", "tools/lock/audit.txt")
 
 
 def digest(root: Path = ROOT) -> str:

@@ -2,10 +2,11 @@
 # Build .venv from the lock. Called by `make setup`; run again it does nothing while the lock is unchanged.
 set -eu
 cd "$(dirname "$0")/.."
-want=$(cat requirements.txt pyproject.toml setup.py veilflow.pth tools/*.sh | cksum)
+want=$(cat requirements.txt pyproject.toml setup.py veilflow.pth tools/setup.sh tools/environment.sh | cksum)
 stamp=.venv/.veilflow-stamp
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ]; then exit 0; fi
 
+echo "setup: making .venv (about 350 MB to load; once)"
 sh tools/environment.sh .venv 3.11 requirements.txt
 uv=$(sh tools/find_uv.sh)
 if [ -n "$uv" ]; then

@@ -23,11 +23,13 @@ def findings() -> Iterator[Finding]:
 
 
 def python() -> Finding:
-    """SecretFlow 1.14 ships wheels for CPython 3.10 only."""
+    """SPU has wheels for CPython 3.10 (with SecretFlow's own pins) and 3.11 (our lock)."""
     found = f"{platform.python_implementation()} {platform.python_version()}"
-    good = found.startswith("CPython 3.10.")
-    fix = "install Python 3.10 (for example `pyenv install 3.10`) and run `make setup`"
-    return Finding("Python", "ok" if good else "wrong", found if good else f"{found}, needs CPython 3.10", fix)
+    good = found.startswith(("CPython 3.10.", "CPython 3.11."))
+    fix = "install Python 3.11 (for example `pyenv install 3.11`) and run `make setup`"
+    return Finding(
+        "Python", "ok" if good else "wrong", found if good else f"{found}, needs CPython 3.11 (or 3.10)", fix
+    )
 
 
 def packages() -> Finding:

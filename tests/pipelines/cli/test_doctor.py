@@ -108,7 +108,7 @@ def test_packages_are_compared_with_the_pins(monkeypatch):
 def test_other_pythons_are_refused(monkeypatch):
     monkeypatch.setattr("platform.python_version", lambda: "3.12.1")
     found = doctor_software.python()
-    assert (found.state, found.detail) == ("wrong", "CPython 3.12.1, needs CPython 3.10")
+    assert (found.state, found.detail) == ("wrong", "CPython 3.12.1, needs CPython 3.11 (or 3.10)")
 
 
 def test_a_missing_entry_point_is_wrong(monkeypatch):
