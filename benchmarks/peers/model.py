@@ -101,7 +101,7 @@ def finish(out: str, vector: np.ndarray, starts: list[float]) -> None:
     """Write the final model as layers, and the seconds between the starts of successive rounds."""
     layers = jax.tree_util.tree_flatten_with_path(ravel_pytree(_fresh())[1](jnp.asarray(vector)))[0]
     named = {"/".join(part.key for part in path): np.asarray(leaf) for path, leaf in layers}
-    np.savez(Path(out) / "model.npz", **named)
+    np.savez(Path(out) / "model.npz", **named)  # type: ignore[arg-type]
     (Path(out) / "starts.json").write_text(json.dumps(starts))
 
 

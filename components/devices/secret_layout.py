@@ -35,7 +35,7 @@ def to_share(part: np.ndarray, protocol: str) -> libspu.Share:
         part: uint64, shape (*shape, k); a slice of rows or columns will do.
         protocol: ``ABY3`` or ``CHEETAH``.
     """
-    assert (part.dtype, part.shape[-1]) == (np.uint64, WIDTHS[protocol]), (part.dtype, part.shape, protocol)
+    assert (part.dtype, part.shape[-1]) == (np.dtype(np.uint64), WIDTHS[protocol]), (part.dtype, part.shape, protocol)
     meta = libspu.ValueMeta()
     meta.data_type, meta.visibility = libspu.DataType.DT_F32, libspu.Visibility.VIS_SECRET
     meta.shape, meta.storage_type = list(part.shape[:-1]), _STORAGE[protocol]

@@ -72,4 +72,5 @@ def width_of(bound: int) -> int:
 
 
 def _ones(width: int) -> np.uint64:
-    return np.uint64((1 << width) - 1)
+    ones: np.uint64 = np.uint64((1 << width) - 1)
+    return ones

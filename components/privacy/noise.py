@@ -65,7 +65,8 @@ def discrete_gaussian(size: int, sigma: float, words: RandomWords = random_words
     unsure = np.flatnonzero(table.guide[top + 1] != index)
     index[unsure] = np.searchsorted(table.high, drawn[unsure], side="left")
     _resolve_ties(index, drawn, unsure, table, words)
-    return index - table.reach
+    found: np.ndarray = index - table.reach
+    return found
 
 
 def gaussian(size: int, deviation: float, words: RandomWords = random_words) -> np.ndarray:

@@ -45,7 +45,8 @@ def weights(seed: int = 0, features: int = 28) -> np.ndarray:
     drawn = rng.standard_normal(features) * (rng.random(features) < 2 / 3)
     if not drawn.any():
         drawn[0] = 1.0
-    return drawn * (1.5 / np.linalg.norm(drawn))
+    scaled: np.ndarray = drawn * (1.5 / np.linalg.norm(drawn))
+    return scaled
 
 
 def _draw(

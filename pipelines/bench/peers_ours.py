@@ -36,7 +36,7 @@ def main(file: Path, out: Path) -> int:
         print(run.error.message, file=sys.stderr)
         return 4
     (out / "starts.json").write_text(json.dumps(list(ends.values())))
-    np.savez(out / "model.npz", **stored(out / "coordinator" / "artifacts"))
+    np.savez(out / "model.npz", **stored(out / "coordinator" / "artifacts"))  # type: ignore[arg-type]
     return 0
 
 

@@ -37,7 +37,7 @@ def encode(columns: Sequence[np.ndarray], names: Sequence[str], where: str) -> n
                 piece = np.where(wrong, 0.0, piece)
             out[start : start + _BLOCK, at] = np.rint(piece * 2.0**FRACTION_BITS)
     if bad.any():
-        which = ", ".join(f"'{names[at]}' ({bad[at]})" for at in np.flatnonzero(bad))
+        which = ", ".join(f"'{names[at]}' ({bad[at]})" for at in map(int, np.flatnonzero(bad)))
         raise ComponentError(
             f"{where}: cells that are missing, infinite or 2^40 and more in column(s) {which}: "
             f"fill and scale them before (data/clean, data/scale)."

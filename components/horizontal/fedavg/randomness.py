@@ -27,7 +27,8 @@ class SecretStream:
 
     def uniform(self, count: int) -> np.ndarray:
         """``count`` draws from (0, 1], float64, in steps of 2**-53."""
-        return ((self.words(count) >> np.uint64(11)).astype(np.float64) + 1.0) * 2.0**-53
+        drawn: np.ndarray = ((self.words(count) >> np.uint64(11)).astype(np.float64) + 1.0) * 2.0**-53
+        return drawn
 
     def normal(self, shape: tuple[int, ...], deviation: float) -> np.ndarray:
         """Gaussian draws, float32; made in blocks so that memory stays small."""

@@ -18,5 +18,4 @@ import numpy as np
 
 def add(vectors: Mapping[str, np.ndarray]) -> np.ndarray:
     """The sum of int64 vectors of shape ``(d,)``."""
-    total: np.ndarray = np.sum(np.stack(list(vectors.values())), axis=0, dtype=np.int64)
-    return total
+    return np.asarray(np.sum(np.stack(list(vectors.values())), axis=0, dtype=np.int64))

@@ -79,7 +79,7 @@ def _cells(value: Any) -> tuple[PickleBuffer, str]:
 def _dtype_text(dtype: np.dtype) -> str:
     if dtype.kind not in _KINDS or not dtype.itemsize:
         raise TypeError(f"cells of kind {dtype.kind}")
-    return dtype.str
+    return str(dtype.str)
 
 
 def _plain(text: Any) -> np.dtype:

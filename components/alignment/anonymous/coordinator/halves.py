@@ -31,20 +31,20 @@ def coordinator_half(key: bytes, positions: np.ndarray, width: int) -> np.ndarra
 
 def member_half(member: np.ndarray, key: bytes, start: int) -> np.ndarray:
     """The membership column minus the helper's half of it, which is the stream of ``key``."""
-    value = member.astype(np.uint64)[:, None] << np.uint64(FRACTION_BITS)
+    value: np.ndarray = member.astype(np.uint64)[:, None] << np.uint64(FRACTION_BITS)
     prg.subtract(value, key, start)
     return value
 
 
 def conceal(half: np.ndarray, key: bytes, start: int) -> np.ndarray:
     """``half`` minus the stream of ``key``: fit for whoever lacks the key."""
-    found = half.copy()
+    found: np.ndarray = half.copy()
     prg.subtract(found, key, start)
     return found
 
 
 def restore(half: np.ndarray, key: bytes, start: int) -> np.ndarray:
     """``half`` plus the stream of ``key``: the other side of a `conceal`."""
-    found = half.copy()
+    found: np.ndarray = half.copy()
     prg.add(found, key, start)
     return found

@@ -311,8 +311,7 @@ class Comparison:
 
 def total_of(*counts: np.ndarray) -> np.ndarray:
     """The sum of shares of counts."""
-    found: np.ndarray = np.sum(np.stack(counts), axis=0, dtype=np.uint64)
-    return found
+    return np.asarray(np.sum(np.stack(counts), axis=0, dtype=np.uint64))
 
 
 def _widened(columns: np.ndarray, width: int) -> np.ndarray:

@@ -70,7 +70,7 @@ def route(goes: np.ndarray) -> list[np.ndarray]:
 def apply(switches: list[np.ndarray], values: np.ndarray) -> np.ndarray:
     """``values`` (one row per wire) through the network, in the clear."""
     wires = len(values)
-    out = values.copy()
+    out: np.ndarray = values.copy()
     for stride, swap in zip(strides(wires.bit_length() - 1), switches, strict=True):
         low = pairs(wires, stride)[swap]
         out[low], out[low + stride] = out[low + stride], out[low]

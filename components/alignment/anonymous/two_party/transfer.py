@@ -149,7 +149,8 @@ class _Streams:
             fresh = np.stack([prg.rows(key, self._at, blocks, 2).reshape(-1) for key in self._keys]).view(np.uint8)
             self._at += blocks
             self._ready = np.concatenate([self._ready, fresh], axis=1)
-        taken, self._ready = self._ready[:, :wanted].copy(), self._ready[:, wanted:]
+        taken: np.ndarray = self._ready[:, :wanted].copy()
+        self._ready = self._ready[:, wanted:]
         return taken
 
 
