@@ -1,15 +1,11 @@
-"""No hypothesis deadline: a busy machine is no reason for a test to fail. And one cluster of banks for these tests."""
+"""One cluster of banks for these tests."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from .federation import CLIENTS, PARTIES
-
-settings.register_profile("no_deadline", deadline=None)
-settings.load_profile("no_deadline")
 
 
 @pytest.fixture(scope="package")

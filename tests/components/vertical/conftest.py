@@ -1,15 +1,11 @@
-"""An SPU in threads on the deployed ring; no hypothesis deadline: a busy machine is no reason for a test to fail."""
+"""An SPU in threads on the deployed ring."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import spu.utils.simulation as simulation
-from hypothesis import settings
 from spu import libspu
-
-settings.register_profile("no_deadline", deadline=None)
-settings.load_profile("no_deadline")
 
 
 @pytest.fixture(scope="session")

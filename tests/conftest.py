@@ -1,4 +1,4 @@
-"""No hypothesis deadline: a busy machine is no reason for a test to fail."""
+"""No hypothesis deadline anywhere: a busy machine is no reason for a test to fail."""
 
 from hypothesis import settings
 

@@ -1,6 +1,0 @@
-"""No hypothesis deadline: a busy machine is no reason for a test to fail."""
-
-from hypothesis import settings
-
-settings.register_profile("no_deadline", deadline=None)
-settings.load_profile("no_deadline")
