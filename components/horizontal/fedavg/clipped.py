@@ -123,7 +123,9 @@ def rows_on(flags: Mapping[str, np.ndarray], most: float = 1.25) -> dict[str, np
     """Of each kernel the rows that move, float32, as entries of a `Mask`; empty where a norm over whole rows and whole
     biases would count more than ``most`` times as many coordinates as move."""
     kernels = {name: each for name, each in flags.items() if name.endswith("/kernel") and each.ndim == 2}
-    rows: dict[str, np.ndarray] = {name + ROWS: each.any(axis=1).astype(np.float32) for name, each in kernels.items()}
+    rows: dict[str, np.ndarray] = {
+        name + ROWS: np.asarray(each.any(axis=1), np.float32) for name, each in kernels.items()
+    }
     covered = sum(float(rows[name + ROWS].sum()) * each.shape[1] for name, each in kernels.items())
     covered += sum(each.size * bool(each.any()) for each in flags.values() if each.ndim == 1)
     return rows if covered <= most * sum(float(each.sum()) for each in flags.values()) else {}
