@@ -129,7 +129,7 @@ class Register:
         if not self.marks.size:
             return np.full(some.shape, -1, np.int32)
         at = _places(self.marks, some)
-        return np.where(self.marks[at] == some, self.group[at], np.int32(-1))
+        return np.asarray(np.where(self.marks[at] == some, self.group[at], np.int32(-1)))
 
     def _pruned(self, groups: Sequence[Columns]) -> Register:
         used, group = np.unique(self.group, return_inverse=True)
@@ -145,7 +145,8 @@ def marks(hashes: np.ndarray, view: View, key: bytes) -> np.ndarray:
     cipher = Cipher(
         algorithms.AES(secret), modes.ECB()
     ).encryptor()  # a permutation of single blocks: no mode is needed
-    return np.frombuffer(cipher.update(blocks.tobytes()), np.uint64).reshape(-1, 2)[:, 0].copy()
+    marks: np.ndarray = np.frombuffer(cipher.update(blocks.tobytes()), np.uint64).reshape(-1, 2)[:, 0].copy()
+    return marks
 
 
 def read(path: Path, people: bool = True) -> Register | None:

@@ -67,7 +67,7 @@ def saturated(embedding: np.ndarray) -> np.ndarray:
         ComponentError: see `require_numbers`.
     """
     require_numbers(embedding)
-    return np.clip(embedding, -LIMIT, LIMIT)
+    return np.asarray(np.clip(embedding, -LIMIT, LIMIT))
 
 
 def require_numbers(embedding: np.ndarray) -> None:
