@@ -11,11 +11,16 @@ import importlib.machinery
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 PARSE_LOCK = threading.Lock()
 """To be held around `ast.parse`: before CPython 3.11.8 two threads that parse at once can crash (gh-106905)."""
+
+_WORTH_KEEPING_SECONDS = 0.05
+"""Reading an entry takes 2 to 5 ms."""
+_MOST_KEPT_BYTES = 256 << 20
 
 
 def array_names() -> frozenset[tuple[str, str]]:
@@ -62,6 +67,26 @@ def nothing_compiled() -> Iterator[None]:
         yield
     finally:
         jax.config.update("jax_platforms", platforms)
+
+
+def keep_compiled_programs(folder: Path) -> None:
+    """Let JAX keep what it compiles in ``folder``, so that the next short run of this party does not compile it again.
+
+    JAX names an entry by program, versions and processor. Entries are machine code, so the folder must be this party's
+    own, as its `.venv` is; they hold programs and never rows that are a program's arguments.
+    """
+    import jax
+
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", _WORTH_KEEPING_SECONDS)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    # JAX's own bound on the folder needs a lock file package; programs of earlier versions are what fills it.
+    kept = sorted(folder.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True) if folder.is_dir() else []
+    total = 0
+    for path in kept:
+        total += path.stat().st_size
+        if total > _MOST_KEPT_BYTES:
+            path.unlink(missing_ok=True)
 
 
 def _import_gaussian_process() -> None:

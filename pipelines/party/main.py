@@ -21,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from veilflow.components.platforms import keep_compiled_programs
 from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.profile.machine import wipe_tmp
 
@@ -107,6 +108,7 @@ class _Server:
         self._ending = threading.Lock()
         channel.emit("starting", {"pid": os.getpid()})
         identity = bootstrap.prepare(setup)
+        keep_compiled_programs(Path(setup.folder) / "compiled")
         self._installed = installation(setup)
         front = Front.open(setup, identity, self._waiting)
         self._control = ControlLink(setup, identity, self._installed, front, self._lost, self._waiting)
