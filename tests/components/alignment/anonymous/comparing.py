@@ -1,5 +1,6 @@
 """The recorder with an SPU: three runtimes of the real library in threads, on the shares that the protocol made."""
 
+import secrets
 import threading
 
 import jax
@@ -41,15 +42,18 @@ class ComparingRecorder(Recorder):
         self.comparisons.append(arrays[0].shape)
         shares, found = [integers(each) for each in arrays], [None] * 3
         description = link.Desc()
+        # Links in memory of one name share their messages: what one that timed out has left would reach the next.
+        description.id = f"comparing-{secrets.token_hex(8)}"
+        description.recv_timeout_ms = 300_000
+        shape = [jax.ShapeDtypeStruct((len(arrays[0]),), np.int64)]
+        secret = [libspu.Visibility.VIS_SECRET]
+        code, _ = frontend.compile(frontend.Kind.JAX, program, shape, {}, ["x"], secret, lambda _: ["y"])
         for rank in range(3):
             description.add_party(f"p{rank}", f"comparing{rank}")
 
         def at_rank(rank):
             runtime = spu.Runtime(link.create_mem(description, rank), _CONFIG)
             runtime.set_var("x", shares[rank])
-            shape = [jax.ShapeDtypeStruct((len(arrays[0]),), np.int64)]
-            secret = [libspu.Visibility.VIS_SECRET]
-            code, _ = frontend.compile(frontend.Kind.JAX, program, shape, {}, ["x"], secret, lambda _: ["y"])
             runtime.run(code)
             found[rank] = runtime.get_var("y")
 
