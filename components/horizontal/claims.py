@@ -78,7 +78,10 @@ class FedAvgTrainClaims(Claims):
             what = (
                 "epsilon spent on those of its people who were charged most, earlier trainings included, and how often"
             )
-            note = "its ledgers; rows without an ID are told by their values: of changed ones it forgets what was spent"
+            note = (
+                "its ledgers; who comes with another ID is another person to them, and rows without an ID are told by "
+                "their values: of changed ones they forget what was spent"
+            )
             lines.append(Disclosure((ALL,), what, clients, note, "metric"))
         if judge:
             note = "no noise is added to it"

@@ -5,8 +5,9 @@ who has been charged most, whatever other tables that person was in before: with
 selection, another column. The register keeps, per person, the set of ledgers (equal sets once). It stays in its owner's
 folder and is never sent.
 
-A person is known by `marks`: by the ID columns where a table declares them; else by the values of the row. A table
-without IDs is therefore compared on the columns of every earlier one that it still has: columns added change nothing.
+A person is known by `marks`: by the ID columns where a table declares them, however they are written (case, width,
+signs between, leading zeros do not count); else by the values of the row, to 7 digits. A table without IDs is therefore
+compared on the columns of every earlier one that it still has: columns added change nothing.
 Not seen: rows without IDs of which a column is gone or values have changed; a person under another ID.
 
 Reference  Feldman and Zrnic 2021, "Individual privacy accounting via a Renyi filter" (the idea that each person has an

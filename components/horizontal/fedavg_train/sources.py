@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from veilflow.components.data.apply import apply_rules
 from veilflow.components.data.columns import Columns, common_columns
@@ -125,13 +127,36 @@ def people_of(held: Any, ids: Sequence[str], features: Sequence[str]) -> People:
 
 
 def _comparable(frame: pd.DataFrame, as_text: bool) -> pd.DataFrame:
-    """Values that are the same whatever a file format made of them: 7 and 7.0, "7" and 7 in an ID.
+    """Values that are the same whatever a file format made of them: see `_written_alike`; numbers to 7 digits.
 
     Numbers stay numbers where there are many columns: text of 28 columns took 4 s for 100 000 rows.
     """
     number = {name: not as_text and pd.api.types.is_numeric_dtype(frame[name]) for name in frame.columns}
+    text = _written_alike if as_text else lambda column: column.astype(str)
     # 0.0 is added since -0.0 has other bits.
-    return pd.DataFrame({n: frame[n].astype(np.float64) + 0.0 if number[n] else frame[n].astype(str) for n in number})
+    with np.errstate(over="ignore"):
+        return pd.DataFrame({n: frame[n].astype(np.float32) + 0.0 if number[n] else text(frame[n]) for n in number})
+
+
+def _written_alike(ids: pd.Series) -> pd.Series:
+    """IDs without what differs from export to export: case, width, blanks, signs between, leading zeros, 7 for 7.0.
+
+    Two people whose IDs differ in nothing else share their budget, which is then too small and never too large.
+    """
+    text = pa.array(ids.astype(str), pa.string())
+    if not pc.all(pc.string_is_ascii(text)).as_py():
+        text = pc.utf8_normalize(text, "NFKC")
+    text = pc.utf8_lower(text)
+    # What nearly no ID has is looked for first: each replacement takes 0.2 s per million.
+    plain = text
+    if pc.any(pc.match_substring(plain, ".0")).as_py():
+        plain = pc.replace_substring_regex(plain, r"^\s*([0-9]+)\.0+\s*$", r"\1")
+    if not pc.all(pc.utf8_is_alnum(plain)).as_py():
+        plain = pc.replace_substring_regex(plain, r"[^\pL\pN]+", "")
+    if pc.any(pc.starts_with(plain, "0")).as_py():
+        plain = pc.replace_substring_regex(plain, r"^0+([0-9]+)$", r"\1")
+    found = pc.if_else(pc.equal(plain, ""), text, plain)
+    return pd.Series(found.to_numpy(zero_copy_only=False), ids.index, object)
 
 
 def merger(identity: str) -> Any:

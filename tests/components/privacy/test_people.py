@@ -70,6 +70,35 @@ def test_near_equal_people_go_on_spending_one_budget(folder, again) -> None:
 
 
 @pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        (range(40), [f"{row:05d}" for row in range(40)]),
+        (range(40), np.arange(40.0)),
+        ([f"{row}" for row in range(40)], [f" {row:03d} " for row in range(40)]),
+        ([f"ab{row}" for row in range(40)], [f"AB-{row}" for row in range(40)]),
+        ([f"7{row}" for row in range(40)], ["".join(chr(ord(c) + 0xFEE0) for c in f"7{row}") for row in range(40)]),
+    ],
+    ids=["leading zeros", "7.0 for 7", "blanks", "case and signs", "width"],
+)
+def test_ids_that_another_program_wrote_are_the_same_people(folder, first, again) -> None:
+    """Each of these ways to write the same IDs had a whole budget of its own."""
+    charge(folder, TABLE.assign(person=first))
+    assert charge(folder, TABLE.assign(person=again)).spent == cost(20)
+
+
+def test_ids_of_signs_alone_stay_different(folder) -> None:
+    one, other = TABLE.assign(person="-" * 3), TABLE.assign(person="#" * 3)
+    charge(folder, one)
+    assert charge(folder, other).spent == cost(10)
+
+
+def test_rows_without_ids_are_known_also_from_a_file_with_fewer_digits(folder) -> None:
+    thirds = TABLE.assign(age=TABLE.age / 3)
+    charge(folder, thirds, ids=())
+    assert charge(folder, thirds.assign(age=thirds.age.astype(np.float32)), ids=()).spent == cost(20)
+
+
+@pytest.mark.parametrize(
     "again",
     [ONE_MORE, TABLE.iloc[1:], TABLE.sample(8, random_state=0), TABLE.assign(town="x", street=7.0)],
     ids=["one more", "one less", "a selection", "columns more"],
