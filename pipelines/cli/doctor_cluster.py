@@ -7,8 +7,9 @@ from pathlib import Path
 
 from veilflow.pipelines.certs.describe import validity_warning
 from veilflow.pipelines.cli.doctor_finding import Finding
-from veilflow.pipelines.cluster.addresses import AddressError, Addresses, from_bases, is_free
+from veilflow.pipelines.cluster.addresses import AddressError, Addresses, from_bases
 from veilflow.pipelines.cluster.config import Cluster, load_cluster
+from veilflow.pipelines.cluster.ports import in_the_way
 from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.profile import Facts, facts_of, violations
 
@@ -112,9 +113,9 @@ def ports(cluster: Cluster, party: str) -> Finding:
         except AddressError as error:
             return Finding("own ports", "wrong", str(error), "choose another base port")
         numbers = sorted(found.own_ports(party))
-    taken = [str(port) for port in numbers if not is_free(host, port)]
+    taken = list(dict.fromkeys(why for port in numbers if (why := in_the_way(host, port))))
     if taken:
-        detail = f"{host} cannot be listened on at {', '.join(taken)}"
+        detail = "; ".join(taken)
         fix = "stop what holds them, choose another base port, or give listen: where the address is not this machine's"
         return Finding("own ports", "wrong", detail, fix)
     shown = f"{host}, {base} is free" if len(numbers) == 1 else f"{host}, {numbers[0]} to {numbers[-1]} are free"

@@ -9,12 +9,12 @@ libraries drive have ports of their own, counted from the party's:
 """
 
 import json
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 
 from veilflow.pipelines.cluster.hosts import join, split
+from veilflow.pipelines.cluster.ports import is_free
 
 MAX_DEVICES = 8
 _DEVICE_OFFSET = 1
@@ -102,12 +102,15 @@ def from_bases(bases: Mapping[str, tuple[str, int]], devices: Mapping[str, Seque
 
 
 def on_loopback(parties: Sequence[str], devices: Mapping[str, Sequence[str]]) -> Addresses:
-    """Free addresses on 127.0.0.1, below the range the kernel hands out for outgoing connections."""
+    """Free addresses on 127.0.0.1, below the range the kernel hands out for outgoing connections.
+
+    Until they are kept (`ports.Kept`), another run may choose them, too.
+    """
     needed = ports_needed(parties)
     bases: dict[str, tuple[str, int]] = {}
     candidate = _first_candidate()
     for party in parties:
-        while not all(is_free("127.0.0.1", candidate + offset) for offset in range(needed)):
+        while not all(is_free("127.0.0.1", candidate + offset, alone=True) for offset in range(needed)):
             candidate += needed
             if candidate + needed > _LAST_PORT:
                 raise AddressError(
@@ -126,16 +129,3 @@ def _first_candidate() -> int:
     import secrets
 
     return _FIRST_PORT + secrets.randbelow((_LAST_PORT - _FIRST_PORT) // 2)
-
-
-def is_free(host: str, port: int) -> bool:
-    """Whether this machine can listen on ``host:port`` now."""
-    try:
-        family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            # As brpc does: what a party that has just ended left in TIME_WAIT does not stand in the way of a restart.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(where)
-    except (OSError, UnicodeError):
-        return False
-    return True

@@ -15,8 +15,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from veilflow.pipelines.cluster.addresses import is_free
-from veilflow.pipelines.cluster.hosts import split
+from veilflow.pipelines.cluster.hosts import join, split
+from veilflow.pipelines.cluster.ports import Kept, PortTaken, in_the_way
 from veilflow.pipelines.launch.forkserver import context
 from veilflow.pipelines.party.setup import PartySetup
 
@@ -43,19 +43,27 @@ class Event:
 class PartyFailed(Exception):
     """A party could not finish; carries whose fault it was, where, and what to read."""
 
-    def __init__(self, party: str, node: str, message: str, log: str, lost: bool = False) -> None:
+    def __init__(self, party: str, node: str, message: str, log: str, lost: bool = False, taken: bool = False) -> None:
         where = f" in step '{node}'" if node else ""
         super().__init__(f"{party} failed{where}: {message}")
         self.party, self.node, self.message, self.log = party, node, message, log
         self.lost = lost
         """A process died or a peer is gone: the same run may succeed when all are there again."""
+        self.taken = taken
+        """A port cannot be listened on; at others the run may succeed."""
 
 
 class PartyProcesses:
-    """One process per entry of ``setups``; a context manager that leaves none behind."""
+    """One process per entry of ``setups``; a context manager that leaves none behind.
 
-    def __init__(self, setups: Mapping[str, PartySetup]) -> None:
+    Args:
+        setups: by party.
+        keep_ports: keep every other run of this machine from them as long as the parties run; they must be nobody's.
+    """
+
+    def __init__(self, setups: Mapping[str, PartySetup], keep_ports: bool = False) -> None:
         self._setups = dict(setups)
+        self._keep_ports, self._kept = keep_ports, Kept()
         self._pipes: dict[str, Connection] = {}
         self._processes: dict[str, BaseProcess] = {}
         self._handles: dict[str, int] = {}
@@ -83,7 +91,7 @@ class PartyProcesses:
         Raises:
             PartyFailed: a port is taken, a peer did not appear in time, or a party could not join.
         """
-        self._require_free_ports()
+        self._require_ports()
         start = context()
         for party, setup in self._setups.items():
             setup.folder.mkdir(parents=True, exist_ok=True)
@@ -146,6 +154,7 @@ class PartyProcesses:
         self._handles.clear()
         self._processes.clear()
         self._ended.clear()
+        self._kept.release()
 
     def __enter__(self) -> "PartyProcesses":
         return self
@@ -197,7 +206,8 @@ class PartyProcesses:
         log = str(self._setups[party].folder / "log.txt")
         node = str(body.get("node") or self._node.get(party, ""))
         if event.kind == "failed":
-            return PartyFailed(str(body["party"]), node, str(body["message"]), log, body.get("kind") == "lost")
+            kind = body.get("kind")
+            return PartyFailed(str(body["party"]), node, str(body["message"]), log, kind == "lost", kind == "port")
         if event.kind == "peer_lost":
             what = _LOSSES[body["code"]]
             return PartyFailed(str(body["peer"]), node, f"{what}; its own log says why", log, body["lost"])
@@ -224,20 +234,30 @@ class PartyProcesses:
                 self._node[party] = body["node"]
             yield Event(party, body.pop("event"), body)
 
-    def _require_free_ports(self) -> None:
+    def _require_ports(self) -> None:
+        """Before anything starts: ports that libraries listen on later would be missed in the middle of the run."""
         for party, setup in self._setups.items():
             host = setup.listen or split(setup.addresses.base[party])[0]
-            taken = [port for port in setup.own_ports if not is_free(host, port)]
-            if taken:
-                ports = ", ".join(map(str, taken))
-                raise PartyFailed(
-                    party,
-                    "",
-                    f"port(s) {ports} on {host} cannot be listened on; free them or change the address",
-                    str(setup.folder / "log.txt"),
-                )
+            missed = dict.fromkeys(why for port in setup.own_ports if (why := in_the_way(host, port)))
+            if missed:
+                raise self._taken(party, "; ".join([*missed][:_MAX_SHOWN]))
+        if not self._keep_ports:
+            return
+        for party, setup in self._setups.items():
+            host = setup.listen or split(setup.addresses.base[party])[0]
+            try:
+                self._kept.add(join(host, port) for port in setup.own_ports)
+            except PortTaken as error:
+                self._kept.release()
+                raise self._taken(party, str(error)) from None
+
+    def _taken(self, party: str, why: str) -> PartyFailed:
+        log = str(self._setups[party].folder / "log.txt")
+        return PartyFailed(party, "", f"{why}; {_MEND}", log, taken=True)
 
 
+_MAX_SHOWN = 3
+_MEND = "end what has it, or change the address"
 _NO_HELPER = "the helper process that parties are started from was killed (out of memory?)"
 
 

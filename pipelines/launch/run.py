@@ -5,12 +5,12 @@ from pathlib import Path
 
 from veilflow.components.files import write_whole
 from veilflow.pipelines.cluster.config import Cluster
+from veilflow.pipelines.launch.anywhere import start_anywhere
 from veilflow.pipelines.launch.lock import locked
 from veilflow.pipelines.launch.processes import Event, PartyFailed, PartyProcesses
 from veilflow.pipelines.launch.record import RunRecorder
 from veilflow.pipelines.launch.setups import party_setup, require_declared, simulation_setups
 from veilflow.pipelines.ledger import Run, write_run
-from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.plan import make_plan
 from veilflow.pipelines.policy import LoadedPolicy, agreed_text, judge_all, load_policies
 from veilflow.pipelines.policy.digest import NONE
@@ -72,13 +72,15 @@ def run_here(
         if any(verdict.refused for verdict in verdicts):
             return _finish(recorder.refused(), out)
         if cluster is None or party is None:
-            setups = simulation_setups(pipeline, out, tls)
+            simulated = simulation_setups(pipeline, out, tls)
+            start = lambda: start_anywhere(simulated, on_event)  # noqa: E731
         else:
             require_declared(plan, cluster)
             setups = party_setup(pipeline, out, cluster, party)
+            start = lambda: PartyProcesses(setups).start(on_event)  # noqa: E731
         # From here on a killed launcher leaves an entry that says "running", never an old "ok".
         write_run(recorder.run(done=False), out / "run.json")
-        failure = _run(setups, run_job(file, overrides, use_cache, agreed_text(in_force)), on_event, restarts)
+        failure = _run(start, run_job(file, overrides, use_cache, agreed_text(in_force)), on_event, restarts)
         return _finish(recorder.run(failure), out)
 
 
@@ -97,12 +99,11 @@ def _finish(run: Run, out: Path) -> Run:
 
 
 def _run(
-    setups: dict[str, PartySetup], job: dict[str, object], on_event: Observer, restarts: int
+    start: Callable[[], PartyProcesses], job: dict[str, object], on_event: Observer, restarts: int
 ) -> PartyFailed | None:
     for left in range(restarts, -1, -1):
-        processes = PartyProcesses(setups)
         try:
-            with processes.start(on_event):
+            with start() as processes:
                 processes.run(job, on_event)
         except PartyFailed as failure:
             if not (failure.lost and left):

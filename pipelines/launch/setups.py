@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from veilflow.pipelines.cluster.addresses import Addresses, from_bases, on_loopback
@@ -68,6 +69,13 @@ def simulation_setups(pipeline: Pipeline, out: Path, tls: bool = False) -> dict[
         for party in parties
     }
     return with_new_identities(setups, tls)
+
+
+def elsewhere(setups: Mapping[str, PartySetup]) -> dict[str, PartySetup]:
+    """The same parties of a simulation at other ports that are free now."""
+    one = next(iter(setups.values()))
+    addresses = on_loopback(one.parties, {name: device.parties for name, device in one.devices.items()})
+    return {party: replace(setup, addresses=addresses) for party, setup in setups.items()}
 
 
 def party_setup(pipeline: Pipeline, out: Path, cluster: Cluster, party: str) -> dict[str, PartySetup]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from veilflow.pipelines.cluster.addresses import on_loopback
+from veilflow.pipelines.launch.anywhere import start_anywhere
 from veilflow.pipelines.launch.identities import with_new_identities
 from veilflow.pipelines.launch.lock import locked
 from veilflow.pipelines.launch.processes import Event, PartyFailed, PartyProcesses
@@ -125,8 +126,7 @@ class Simulation:
                 )
                 for party in self._parties
             }
-            self._processes = PartyProcesses(with_new_identities(setups, self._tls))
-            self._processes.start()
+            self._processes = start_anywhere(with_new_identities(setups, self._tls))
         return self._processes
 
     def _require_fit(self, plan: Plan) -> None:

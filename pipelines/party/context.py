@@ -21,6 +21,8 @@ from veilflow.components.devices.early import Done
 from veilflow.components.devices.link import clear
 from veilflow.components.devices.shell_safe import lasting_path
 from veilflow.pipelines.cluster.addresses import pair_name
+from veilflow.pipelines.cluster.hosts import split
+from veilflow.pipelines.cluster.ports import PortTaken, in_the_way
 from veilflow.pipelines.party.bootstrap import listening_at
 from veilflow.pipelines.party.front.routes import Routes
 from veilflow.pipelines.party.setup import PartySetup
@@ -49,7 +51,10 @@ class Devices:
             held.shutdown()
         for node in cluster_def["nodes"]:
             if node["party"] == self._setup.party:
-                clear(node.get("listen_address") or node["address"])
+                own = node.get("listen_address") or node["address"]
+                clear(own)
+                if held is None and self._setup.tls is None:
+                    _require_port(own)
         made = CheckedSPU(cluster_def, link_desc, log_options=self._log_options())
         made.veilflow_runtime = wanted
         self._made[ports] = made
@@ -64,6 +69,16 @@ class Devices:
         for device in self._made.values():
             device.shutdown()
         self._made.clear()
+
+
+def _require_port(address: str) -> None:
+    """The library's own word for it is a stack trace.
+
+    Raises:
+        PortTaken: it cannot be listened on.
+    """
+    if why := in_the_way(*split(address)):
+        raise PortTaken(why)
 
 
 class RunContext(Context):  # type: ignore[misc]

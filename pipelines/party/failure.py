@@ -15,6 +15,7 @@ from secretflow.utils.errors import SFException
 from veilflow.components.errors import ComponentError, InternalError
 from veilflow.components.machine import refusal
 from veilflow.pipelines.certs.private_files import KeyFileError
+from veilflow.pipelines.cluster.ports import PortTaken
 from veilflow.pipelines.party.connection import PeerAtFault, PeerGone
 from veilflow.pipelines.party.wire.errors import EgressRefused, NotAlike, PeerStalled, WireRefused
 from veilflow.pipelines.profile import ProfileError
@@ -35,7 +36,7 @@ class Failure:
     message: str
     kind: str
     """``component`` (data or settings), ``refused`` (a message, key or setting breaks a rule), ``remote`` (a peer
-    failed), ``lost`` (a peer is gone) or ``internal``."""
+    failed), ``lost`` (a peer is gone), ``port`` (one cannot be listened on) or ``internal``."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -49,7 +50,7 @@ def is_expected(error: BaseException, party: str) -> bool:
     """Whether ``error`` is one that we raise on purpose, or the machine's; anything else may be a library's way to lose
     a peer."""
     cause = _unwrap(error, party)[0]
-    ours = (ComponentError, AgreementError, *_RULES, PeerAtFault, PeerGone, PeerStalled)
+    ours = (ComponentError, AgreementError, PortTaken, *_RULES, PeerAtFault, PeerGone, PeerStalled)
     return isinstance(cause, ours) or refusal(cause) is not None
 
 
@@ -66,6 +67,8 @@ def describe(error: BaseException, party: str, node: str) -> Failure:
         return Failure(party, node, str(cause), "refused")
     if isinstance(cause, PeerAtFault):
         return Failure(cause.peer, node, cause.why, "refused")
+    if isinstance(cause, PortTaken):
+        return Failure(party, node, f"{cause}; end what has it, or change the address", "port")
     if isinstance(cause, (PeerGone, PeerStalled)):
         return Failure(cause.peer, node, str(cause).removeprefix(f"{cause.peer} "), "lost")
     if isinstance(cause, InternalError):

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from veilflow.pipelines.cluster.hosts import split
+from veilflow.pipelines.cluster.ports import PortTaken, why_not
 from veilflow.pipelines.party.front import greeting, tls
 from veilflow.pipelines.party.front.greeting import HEAD_BYTES, MAX_GREETING, Answer, Hello
 from veilflow.pipelines.party.wire.errors import WireRefused
@@ -293,17 +294,22 @@ def listening(address: str, listen: str | None) -> socket.socket:
     """A listening TCP socket for an address, IPv4 or IPv6.
 
     Raises:
-        OSError: it cannot be listened on.
+        PortTaken: it cannot be listened on.
     """
     host, port = split(address)
-    family, _, _, _, where = socket.getaddrinfo(listen or host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
-        0
-    ]
+    try:
+        return _listening(listen or host, port)
+    except (OSError, UnicodeError) as error:
+        raise PortTaken(why_not(listen or host, port, error)) from None
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     server = socket.socket(family, socket.SOCK_STREAM)
     try:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int((listen or host) != "::"))
+            server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
         server.bind(where)
         server.listen(_BACKLOG)
     except BaseException:

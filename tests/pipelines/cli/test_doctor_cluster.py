@@ -1,5 +1,6 @@
 """`veilflow doctor --cluster FILE --party NAME`: one party's machine against its cluster file."""
 
+import os
 import re
 import socket
 from datetime import datetime, timedelta, timezone
@@ -80,7 +81,8 @@ def test_a_port_that_is_taken(machine):
     with socket.create_server((host, int(port))):
         code, said = machine.doctor()
     assert code == 1
-    assert f"cannot be listened on at {port}" in said
+    assert f"port {port} on {host} is in use by" in said
+    assert f"(process {os.getpid()})" in said
 
 
 def test_a_port_that_the_system_hands_out_itself_is_warned_of(machine, monkeypatch):

@@ -8,11 +8,11 @@ from veilflow.pipelines.cluster.addresses import (
     AddressError,
     Addresses,
     from_bases,
-    is_free,
     on_loopback,
     pair_name,
     ports_needed,
 )
+from veilflow.pipelines.cluster.ports import is_free
 
 PARTIES = ["hospital", "insurer", "coordinator"]
 

@@ -62,7 +62,9 @@ class World:
         return made
 
     def close(self):
-        for each in [*self._doors, *self._links, *(link for _, link in self.entered)]:
+        for each in self._doors:
+            each.close()
+        for each in [*self._links, *(link for _, link in self.entered)]:  # nobody enters any more
             each.close()
 
 
