@@ -18,7 +18,7 @@ from secretflow_spec.core.definition import FieldKind, Interval
 from veilflow.components.platforms import PARSE_LOCK
 from veilflow.pipelines.catalog.definition import Attribute, Bound, Definition, Input, Output
 
-_MAKERS = {"make_spu": "spu", "make_spus": "spu", "make_heu": "heu", "make_heus": "heu"}
+_MAKERS = {"spu_facts": "spu", "make_spu": "spu", "make_spus": "spu", "make_heu": "heu", "make_heus": "heu"}
 _ATOMS = {float: "float", int: "int", str: "string", bool: "bool"}
 
 

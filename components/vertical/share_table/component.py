@@ -18,7 +18,6 @@ from veilflow.components.devices.pyu import publish, run_on, send_to
 from veilflow.components.devices.replicate import deal
 from veilflow.components.devices.report import ReportBuilder
 from veilflow.components.devices.schemas import names_of_kind
-from veilflow.components.devices.secret import require_secure
 from veilflow.components.devices.secret_layout import WIDTHS
 from veilflow.components.devices.secret_table import (
     FEATURE,
@@ -27,9 +26,9 @@ from veilflow.components.devices.secret_table import (
     SECRET_TABLE_KIND,
     WEIGHT,
     SecretColumn,
-    SpuFacts,
     write_secret_table,
 )
+from veilflow.components.devices.spu_facts import spu_facts
 from veilflow.components.devices.tables import read_frame
 from veilflow.components.errors import ComponentError
 from veilflow.components.training.features import binary_label, feature_matrix, require_numeric
@@ -50,9 +49,8 @@ class ShareTable(Component):
     report: Output = Field.output(desc="Row and column counts.", types=[DistDataType.REPORT])
 
     def evaluate(self, ctx: Context) -> None:
-        device = ctx.make_spu()
-        require_secure(device.cluster_def)
-        spu, source = SpuFacts.of(device), VTable.from_distdata(self.data)
+        # Without connecting the SPU: this step would end while others still connect, and yacl ends their process then.
+        spu, source = spu_facts(ctx), VTable.from_distdata(self.data)
         columns = self._columns(source)
         shares: list[list[Any]] = [[] for _ in spu.parties]
         counts = {}
