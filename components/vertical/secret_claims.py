@@ -24,6 +24,7 @@ from veilflow.components.vertical.secret.declare import declare, is_logistic
 from veilflow.components.vertical.secret.opening import (
     DEFAULT_EPSILON,
     LIFETIME_EPSILON,
+    MAX_HIDDEN_EPSILON,
     MINIMUM_CLASS,
     MINIMUM_ROWS,
     OPENED_MODEL_TELLS,
@@ -91,17 +92,30 @@ class SecretTrainClaims(Claims):
         if float(node.params.get("test_fraction") or 0):
             figures += "; loss, accuracy and AUC of the rows held out"
         epsilon = budget.epsilon if hidden else 0.0
+        counted = COUNT in hidden and (PADDING in hidden or PEOPLE not in hidden)
         note = f"never over fewer than {MINIMUM_ROWS} people"
         if hidden:
+            presence = "one person's presence" if counted else "one person more or less"
+            another = "another row" if counted else "a person's presence (how many there are is known) or another row"
             note += (
-                f", from counts with noise: {epsilon:g}-differentially private for one person's presence, "
-                f"{2 * epsilon:g} for another row; how a row moved the model is not counted: who gives one person "
+                f", nor over fewer than {MINIMUM_CLASS} of a class but once in 20 times, from counts with noise: "
+                f"{epsilon:g}-differentially private for {presence}, "
+                f"{2 * epsilon:g} for {another}; how a row moved the model is not counted: who gives one person "
                 "values and a label that contradict may see it in the loss"
             )
         lines = [Disclosure(watching, figures, about, note, "metric", epsilon)]
-        if COUNT in hidden and (PADDING in hidden or PEOPLE not in hidden):
+        if hidden and ALL not in watching:
+            what = "whether people are enough, of each class, too, and numbers plausible"
+            note = "follows from the same counts with noise, so every party is charged for them (lifetime_epsilon)"
+            lines.append(Disclosure((ALL,), what, about, note, "metric"))
+        if counted:
             what = "how many people are behind the figures, with noise"
-            note = f"{epsilon:g}-differentially private for one person's presence, over all figures of this step"
+            lifetime = float(node.params.get("lifetime_epsilon", LIFETIME_EPSILON))
+            limit = f"up to epsilon {lifetime:g} in all (lifetime_epsilon)" if lifetime else "without a limit in all"
+            note = (
+                f"{epsilon:g}-differentially private for one person's presence, over all figures of this step; trained "
+                f"again it tells more, {limit}: above {MAX_HIDDEN_EPSILON:g} the number is all but known"
+            )
             lines.append(Disclosure(watching, what, about, note, "overlap_count", epsilon))
         if table is not None and PEOPLE in hidden and not table.bounded:
             what = "whether a person is common, if a holder gave that person values far from all others'"
@@ -140,6 +154,18 @@ class SecretTrainClaims(Claims):
             }
             found.append(Protection("figure_noise", node.parties, noise))
         return found
+
+    def warnings(self, node: NodeView) -> list[str]:
+        table, lifetime = node.one("table"), float(node.params.get("lifetime_epsilon", LIFETIME_EPSILON))
+        hidden = table.hidden if table else ()
+        if not (COUNT in hidden and PADDING in hidden) or 0 < lifetime <= MAX_HIDDEN_EPSILON:
+            return []
+        limit = f"is {lifetime:g}" if lifetime else "has no limit"
+        return [
+            f"lifetime_epsilon {limit}: trainings repeated up to it all but tell how many people are common, which the "
+            f"alignment hides. Set it to {MAX_HIDDEN_EPSILON:g} or less, or use hide_count: rounded, where figures "
+            "tell nothing of the number."
+        ]
 
     def problems(self, node: NodeView) -> list[str]:
         found = []

@@ -11,7 +11,10 @@ from veilflow.components.claims import COUNT, Disclosure
 from veilflow.components.vertical.secret.opening import MAX_HIDDEN_EPSILON
 from veilflow.pipelines.spec.flow import Flow
 
-COUNTED = {"overlap_count": "how many people are common", "metric": "one person's presence, twice that for another row"}
+COUNTED = {
+    "overlap_count": "how many people are common",
+    "metric": "one person more or less, twice that for another one",
+}
 """Kinds of lines that carry an epsilon, and what of."""
 
 

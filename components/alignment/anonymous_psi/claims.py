@@ -12,6 +12,7 @@ from veilflow.components.alignment.anonymous.protocol_claims import (
     two_party_sends,
 )
 from veilflow.components.alignment.anonymous_psi.roster import choose_coordinator
+from veilflow.components.alignment.ledger.rules import LedgerRules
 from veilflow.components.alignment.spec import parse_rules
 from veilflow.components.claims import (
     ALL,
@@ -62,7 +63,7 @@ class AnonymousPsiClaims(Claims):
                 (ALL,),
                 f"that at least {node.params.get('minimum', 0)} people are common, or that they are fewer",
                 holders,
-                "fewer end the run",
+                _fewer(node),
                 "overlap_count",
             ),
             *_count(node, holders),
@@ -134,13 +135,20 @@ def _count(node: NodeView, holders: tuple[str, ...]) -> list[Disclosure]:
             f"{node.params.get('epsilon')}-differentially private for one person's presence; {repeats(node.params)}"
         )
         noised = "how many people are common, with noise"
-        return [Disclosure(holders, noised, holders, private, "overlap_count", float(node.params.get("epsilon") or 0))]
+        return [Disclosure((ALL,), noised, holders, private, "overlap_count", float(node.params.get("epsilon") or 0))]
     if _hidden(node) == NOT_HIDDEN:
         return [Disclosure((ALL,), "how many people are common", holders, repeated, "overlap_count")]
     if _hidden(node) == ROUNDED:
         what = "how many people are common, rounded up to three binary digits"
         return [Disclosure((ALL,), what, holders, "at most a quarter too many", "overlap_count")]
     return []
+
+
+def _fewer(node: NodeView) -> str:
+    limit = int(node.params.get("ledger_inputs", LedgerRules.inputs))
+    days = node.params.get("ledger_days", LedgerRules.days)
+    often = f"{limit} of them in {days} days (ledger_inputs)" if limit else "any number of them (ledger_inputs: 0)"
+    return f"fewer end the run; runs with other minima each halve where the number may be: {often} can be asked for"
 
 
 def _coordinator_line(node: NodeView, holders: tuple[str, ...]) -> Disclosure:

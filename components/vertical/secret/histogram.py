@@ -17,7 +17,7 @@ from jax import Array
 
 from veilflow.components.privacy.shared_noise import deviation, margin
 from veilflow.components.vertical.secret.network import Network
-from veilflow.components.vertical.secret.opening import MINIMUM_CLASS, as_fraction
+from veilflow.components.vertical.secret.opening import as_fraction
 from veilflow.components.vertical.secret.programs import Program
 from veilflow.components.vertical.secret.settings import DEALT_RANGE
 
@@ -68,14 +68,14 @@ def class_program(counts_all: bool) -> Program:
     return Program("count classes", count, inputs, ("classes",))
 
 
-def enough_program(people: int) -> Program:
-    """``enough`` (2,): whether ``classes`` are ``people`` together, and whether each is `MINIMUM_CLASS`."""
+def enough_program(people: int, of_a_class: int) -> Program:
+    """``enough`` (2,): whether ``classes`` are ``people`` together, and whether each is ``of_a_class``."""
 
     def compare(classes: Array) -> tuple[Array]:
-        each = classes >= MINIMUM_CLASS
+        each = classes >= of_a_class
         return (jnp.stack([classes.sum() >= people, each[0] & each[1]]),)
 
-    return Program(f"at least {people} people, {MINIMUM_CLASS} a class", compare, ("classes",), ("enough",))
+    return Program(f"at least {people} people, {of_a_class} a class", compare, ("classes",), ("enough",))
 
 
 def cell_program(network: Network, between: Sequence[float], counts_all: bool) -> Program:

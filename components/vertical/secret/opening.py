@@ -1,15 +1,16 @@
 """The policy by which figures of a secret table are opened, and what all of a step's openings cost together. Light.
 
 Rule     Nothing is opened over fewer than `MINIMUM_ROWS` people or `MINIMUM_CLASS` of a class; that is compared inside
-         the SPU before anything else is opened.
+         the SPU before anything else is opened. Where people are secret a noised count is compared, against so much
+         more that fewer pass with at most `CHANCE` and `CLASS_CHANCE`.
 Exact    Where who is in the table is known already (`SecretTable.opened_exactly`), the figures are exact means.
 Noised   Everywhere else a figure is counts of people by class and score (`histogram`), with noise that the SPU's
          parties draw together (`privacy.shared_noise`); losses, accuracy and AUC are worked out from these counts
          alone, so they tell nothing more.
 Budget   A person stands in one cell of each count, and is either trained on or held out. So the openings of either part
          share ``epsilon``: a fifth for the count per class, the rest evenly for the evaluations. Every opening of the
-         step together is epsilon-differentially private for one person's presence, and 2 epsilon for another row in its
-         place, such as another label.
+         step together is epsilon-differentially private for one person more or less, and 2 epsilon for another one in
+         its place, or another label. Where how many people there are is known, a person's presence is the latter.
 Limits   The model is not noised: how a row moved the model, and with it the others' scores, is not counted.
 """
 
@@ -35,6 +36,9 @@ MAX_HIDDEN_EPSILON = 4.0
 
 CHANCE = 1e-4
 """With at most this chance fewer than `MINIMUM_ROWS` people pass, as noise is compared with, too."""
+
+CLASS_CHANCE = 0.25
+"""And fewer than `MINIMUM_CLASS` of a class; by Chernoff's bound, which is loose here: in truth 1 in 20 at most."""
 
 OPENED_MODEL_TELLS = (
     "the parameters of a model are quotients of sums over the people in common, without noise: open_to would tell more "

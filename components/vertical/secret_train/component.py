@@ -103,8 +103,8 @@ class SecretTrain(Component):
     )
     epsilon: float = Field.attr(
         desc="Where people are secret (after an anonymous alignment, or with weights or a mask): privacy loss of all "
-        "figures of this step together, for one person's presence; twice that for another row in its place. Elsewhere "
-        "figures are exact.",
+        "figures of this step together, for one person more or less; twice that for another one in its place. "
+        "Elsewhere figures are exact.",
         default=DEFAULT_EPSILON,
         bound_limit=Interval.closed(0.01, 100),
     )
@@ -146,7 +146,7 @@ class SecretTrain(Component):
         network = make_network(spec, len(features))
         rule = Rule(settings.optimiser, settings.rate, settings.clip)
         dealt = settings.deals(is_logistic(spec), machine.dealt_sigmoid)
-        told = [] if table.opened_exactly else self._charge(ctx, settings, table, watching)
+        told = [] if table.opened_exactly else self._charge(ctx, settings, table)
         sizes(ctx, openings=settings.figures.evaluations + _OTHER_OPENINGS)
         figures = Figures(machine, table, parts, network, watching, settings.figures, dealt)
         watched, judged = figures.counted(train)[:WATCHED_ROWS], figures.counted(test)[:TEST_ROWS]
@@ -166,11 +166,15 @@ class SecretTrain(Component):
         _receipts(ctx, settings, training, opened_to, figures, decimal(self.lifetime_epsilon))
         self._write_report(facts, figures, table, (len(train), len(test), size), told)
 
-    def _charge(self, ctx: Context, settings: Settings, table: SecretTable, watching: str) -> list[str]:
-        """Enter what the figures will cost in every holder's ledger, before anything is opened."""
+    def _charge(self, ctx: Context, settings: Settings, table: SecretTable) -> list[str]:
+        """Enter what the figures will cost in every holder's ledger, before anything is opened.
+
+        Whoever sees figures, all are told whether people are enough and numbers plausible, which follows from the same
+        noised counts; so all are charged.
+        """
         holders = list(dict.fromkeys(column.owner for column in table.columns if column.owner))
         limit = Fraction(decimal(self.lifetime_epsilon)).limit_denominator(1_000_000)
-        return charge_figures(ctx, holders, [watching] if watching else ctx.parties, settings.figures.whole, limit)
+        return charge_figures(ctx, holders, ctx.parties, settings.figures.whole, limit)
 
     def _train(
         self,

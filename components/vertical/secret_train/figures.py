@@ -22,7 +22,13 @@ from veilflow.components.errors import ComponentError
 from veilflow.components.privacy.shared_noise import margin, noise_part
 from veilflow.components.vertical.secret import histogram, programs
 from veilflow.components.vertical.secret.network import Network
-from veilflow.components.vertical.secret.opening import CHANCE, MINIMUM_CLASS, MINIMUM_ROWS, FigureBudget
+from veilflow.components.vertical.secret.opening import (
+    CHANCE,
+    CLASS_CHANCE,
+    MINIMUM_CLASS,
+    MINIMUM_ROWS,
+    FigureBudget,
+)
 from veilflow.components.vertical.secret.rows import CHUNK, chunks
 from veilflow.components.vertical.secret.settings import DEALT_RANGE
 from veilflow.components.vertical.secret_train.training import TABLE, features_of, label_of, secret
@@ -88,17 +94,23 @@ class Figures:
         epsilon = self._budget.classes if self.noised else None
         self._start("classes", (2,), epsilon)
         self._count(histogram.class_program(known), positions, ("y",))
-        least = 0 if known else MINIMUM_ROWS
-        if least and epsilon is not None:
+        least, of_a_class = MINIMUM_ROWS, MINIMUM_CLASS
+        if epsilon is not None:  # what is compared has noise
             least += margin(epsilon, self._machine.world, 2, CHANCE)
-        opened = self._machine.open_to(self._opener, secret(histogram.enough_program(least)))
+            of_a_class += margin(epsilon, self._machine.world, 1, CLASS_CHANCE)
+        enough = histogram.enough_program(0 if known else least, of_a_class)
+        opened = self._machine.open_to(self._opener, secret(enough))
         verdict = publish(run_on(self._opener, lambda found: [bool(each) for each in found["enough"]], opened))
-        if not verdict[0]:
+        if not (known or verdict[0]):  # of people who are known there are enough, whatever the noise says
             raise ComponentError(_too_few(part, None))
         if not verdict[1]:
             raise ComponentError(
                 f"of the rows {_IN_WORDS[part]}, fewer than {MINIMUM_CLASS} people are of one class of the label, or "
-                "so few that noise decides: no figure over them is opened. Bring more people, or hold out more rows."
+                f"so few that noise might hide it: no figure over them is opened. With this epsilon {of_a_class} are "
+                "needed, and a few more. Bring more people, hold out more rows, or raise epsilon."
+                if epsilon is not None
+                else f"of the rows {_IN_WORDS[part]}, fewer than {MINIMUM_CLASS} people are of one class of the label: "
+                "no figure over them is opened. Bring more people, or hold out more rows."
             )
         if self.noised:
             program = SecretProgram("open classes", lambda classes: (classes + 0,), ("classes",), ("opened",))

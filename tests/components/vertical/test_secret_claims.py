@@ -80,7 +80,24 @@ def test_over_rows_that_are_people_for_certain_figures_tell_nothing_of_the_count
     assert "overlap_count" not in {line.kind for line in lines}
     (metric,) = [line for line in lines if line.kind == "metric"]
     assert metric.epsilon == 2.0
-    assert "2-differentially private for one person's presence, 4 for another row" in metric.note
+    assert "2-differentially private for one person more or less, 4 for a person's presence" in metric.note
+
+
+def test_whoever_sees_figures_all_are_told_verdicts_and_charged_for_them() -> None:
+    private = [line for line in TRAIN.discloses(train(ROUNDED, metrics_to="hospital")) if line.kind == "metric"]
+    assert [(line.to, line.epsilon) for line in private] == [(("hospital",), 2.0), ((ALL,), 0.0)]
+    assert "every party is charged" in private[1].note
+
+
+def test_a_hidden_number_that_repeated_trainings_would_tell_is_warned_of() -> None:
+    """Five trainings at epsilon 4, which lifetime_epsilon 20 allows, give the exact number in 53 of 100 cases."""
+    assert any("all but tell how many" in each for each in TRAIN.warnings(train(COMPARED)))
+    (line,) = [line for line in TRAIN.discloses(train(COMPARED)) if line.kind == "overlap_count"]
+    assert "up to epsilon 20 in all" in line.note
+    assert TRAIN.warnings(train(COMPARED, lifetime_epsilon=0.0))
+    assert not TRAIN.warnings(train(COMPARED, lifetime_epsilon=4.0))
+    assert not TRAIN.warnings(train(ROUNDED))
+    assert not TRAIN.warnings(train())
 
 
 def test_values_far_from_all_others_would_tell_who_is_common_unless_they_are_cut() -> None:

@@ -239,13 +239,37 @@ def test_of_people_who_are_secret_nothing_but_verdicts_and_counts_with_noise_is_
     found = veilflow_cluster.call(opened_by_hand, "noised")
     for party in PARTIES:
         verdict, classes, *cells = found[party]["opened"]
-        assert verdict == "at least 0 people, 8 a class"  # all 200 are people for certain
+        assert verdict == "at least 0 people, 17 a class"  # all 200 are people for certain; 9 for the noise
         assert (classes, cells) == ("open classes", ["open cells"] * 2)
     # One party opens, and without noise it would see 200 people again and again.
     (counted,) = [found[party]["counted"] for party in PARTIES if found[party]["counted"]]
     assert len(counted) == 2
     seen = [sum(classes) for classes, _ in counted] + [sum(cells) for _, cells in counted]
     assert seen != [200, 200, 200, 200]
+
+
+def charged_by_hand(ctx: Any) -> list[str]:
+    """Who is charged for a training whose figures go to the insurer alone; it ends there."""
+    from unittest import mock
+
+    from veilflow.components.errors import ComponentError
+    from veilflow.components.vertical.secret_train import component
+
+    charged: list[str] = []
+
+    def charge(_: Any, holders: Any, told: Any, *more: Any) -> list[str]:
+        charged.extend(told)
+        raise ComponentError("far enough")
+
+    with mock.patch.object(component, "charge_figures", charge):
+        assert train_by_hand(ctx, "noised far") == "far enough"
+    return charged
+
+
+def test_all_parties_are_charged_since_all_learn_verdicts(veilflow_cluster: Any) -> None:
+    """Only who saw figures was: with `metrics_to` in turns each learned the verdicts of the others' for nothing."""
+    found = veilflow_cluster.call(charged_by_hand)
+    assert all(sorted(found[party]) == sorted(PARTIES) for party in PARTIES)
 
 
 ANONYMOUS = """

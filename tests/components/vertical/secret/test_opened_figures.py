@@ -17,6 +17,7 @@ from veilflow.components.vertical.secret import histogram
 from veilflow.components.vertical.secret.network import make_network
 from veilflow.components.vertical.secret.opening import (
     CHANCE,
+    CLASS_CHANCE,
     MINIMUM_CLASS,
     MINIMUM_ROWS,
     FigureBudget,
@@ -82,7 +83,7 @@ def test_counts_inside_the_spu_are_whole_numbers_over_people_alone_on_top_of_the
 def test_the_minimum_is_of_people_and_of_each_class(
     on_spu: OnSpu, classes: tuple[int, int], verdict: list[bool]
 ) -> None:
-    (found,) = on_spu(histogram.enough_program(MINIMUM_ROWS).fn)(np.array(classes, np.int32))
+    (found,) = on_spu(histogram.enough_program(MINIMUM_ROWS, MINIMUM_CLASS).fn)(np.array(classes, np.int32))
     assert [bool(each) for each in found] == verdict
 
 
@@ -93,6 +94,16 @@ def test_fewer_than_the_minimum_pass_once_in_ten_thousand_at_most() -> None:
     passed = sum(int((people + noise(budget.classes, (2,))).sum() >= least) for _ in range(3000))
     assert passed <= 2
     assert MINIMUM_CLASS < MINIMUM_ROWS < least < 3 * MINIMUM_ROWS
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 0.5, 2.0, 4.0])
+def test_a_class_of_fewer_than_the_minimum_passes_hardly_ever_whatever_epsilon_is(epsilon: float) -> None:
+    """The noised count was compared with 8: of a class of nobody 4 % passed at epsilon 2, and 45 % at 0.1."""
+    budget = FigureBudget(epsilon, 1)
+    least = MINIMUM_CLASS + margin(budget.classes, PARTIES, 1, CLASS_CHANCE)
+    passed = (MINIMUM_CLASS - 1 + noise(budget.classes, (3000,)) >= least).mean()
+    assert passed < 0.05
+    assert least < 20 * (1 + 1 / float(budget.classes))
 
 
 def scored(rng: np.random.Generator, people: int, apart: float) -> tuple[np.ndarray, np.ndarray]:
