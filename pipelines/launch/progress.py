@@ -4,7 +4,6 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
@@ -53,7 +52,7 @@ class RunDisplay:
         elif event.kind == "progress":
             self._advance(body["node"], body["fraction"], body["values"])
         elif event.kind == "waiting":
-            self._console.print(f" [dim]… {escape(body['text'])}[/]", highlight=False)
+            self._console.print(Text(f" … {body['text']}", style="dim"))
         elif event.kind == "restarting":
             self._restart(body["message"], body["left"])
         elif event.kind == "node_done":

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from veilflow.pipelines.certs.private_files import KeyFileError
 from veilflow.pipelines.party.connection import Connection, PeerAtFault, PeerGone
-from veilflow.pipelines.party.front.calling import Caller, CallFailed, NotListening, Over, Unresolved, hang_up
+from veilflow.pipelines.party.front.calling import Caller, CallFailed, NotListening, NotYet, Over, Unresolved, hang_up
 from veilflow.pipelines.party.front.door import Door
 from veilflow.pipelines.party.front.greeting import Answer, Hello
 from veilflow.pipelines.party.front.tls import Tls
@@ -246,7 +246,7 @@ class Mesh:
 
     def _note(self, failed: CallFailed) -> None:
         before, now = self._seen.get(failed.peer), f"it {failed.why}"
-        if isinstance(failed, NotListening):  # hides no better reason
+        if isinstance(failed, (NotListening, NotYet)):  # hides no better reason
             self._seen.setdefault(failed.peer, now)
         elif before != now:
             self._seen[failed.peer] = now

@@ -50,6 +50,10 @@ class NotListening(CallFailed):
     """Nobody listens at a party's address."""
 
 
+class NotYet(CallFailed):
+    """A party listens and has not come so far that it serves the link; or it never will."""
+
+
 class Unresolved(CallFailed):
     """The name in a party's address is not known here; it may be a little later."""
 
@@ -133,6 +137,8 @@ class Caller:
         code = answer.code
         if code == "over":
             raise Over(peer, answer.about, answer.news)
+        if code == "early":
+            raise NotYet(peer, greeting.CODES[code], heard=True)
         if code == "dates":
             raise CallFailed(peer, greeting.CODES[code] + clocks(offer.clock), "clock", heard=True, ours=True)
         if code != "welcome":

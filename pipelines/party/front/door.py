@@ -41,7 +41,7 @@ Take = Callable[[socket.socket, Hello], None]
 """What becomes of its connection afterwards."""
 
 
-_NO_NEWS = ("busy", "over")
+_NO_NEWS = ("busy", "early", "over")
 
 
 @dataclass(eq=False)
@@ -245,11 +245,11 @@ class Door:
         code, why = self._verdict(guest, hello, signed, certificates)
         with self._lock:
             admit, take = self._served.get(hello.channel, (None, None))
-        said = "channel" if admit is None else admit(hello) if code == "welcome" else code
+        said = "early" if admit is None else admit(hello) if code == "welcome" else code
         answer = said if isinstance(said, Answer) else greeting.parse(Answer, b'{"code":"%s"}' % said.encode())
         signed = greeting.signed_answer(self._identity, guest.offer, raw, answer, certificates)
         guest.link.send(greeting.framed(signed))
-        if answer.code in _NO_NEWS:
+        if answer.code in _NO_NEWS and not why:
             self._drop(guest)
             return
         if answer.code != "welcome" or take is None:

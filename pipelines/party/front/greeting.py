@@ -34,6 +34,7 @@ CODES = {
     "key": "does not accept the signing key: the public key in its cluster file is another one",
     "name": "does not accept the certificate: it names another party",
     "dates": "does not accept the certificate by its clock",
+    "early": "knows no such link yet",
     "channel": "knows no such link, or is in another run",
     "over": "does not go on",
 }
@@ -73,7 +74,7 @@ class Hello(_Document):
 class Answer(_Document):
     """Last the called party, signed; after ``welcome`` the connection is the channel's."""
 
-    code: Literal["welcome", "busy", "stranger", "key", "name", "dates", "channel", "over"]
+    code: Literal["welcome", "busy", "stranger", "key", "name", "dates", "early", "channel", "over"]
     about: str = Field("", max_length=64)
     news: str = Field("", max_length=32)
     """With ``over``: on whose account, and why (`mesh.CODES`)."""

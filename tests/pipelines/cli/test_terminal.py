@@ -113,12 +113,14 @@ def test_what_parties_say_of_their_steps_is_shown_and_neither_obeyed_nor_taken_f
     screen = SafeConsole(file=sink, width=500, color_system=None, markup=False)
     said = f"[/red] {HOSTILE}"
     with RunDisplay(screen, 1, ["step"]) as display:
+        display.on_event(Event("a", "waiting", {"text": said}))
         display.on_event(Event("a", "node_started", {"node": "step"}))
         display.on_event(Event("a", "restarting", {"message": said, "left": 0}))
         hint = [{"kind": "values", "name": "hint", "values": {"hint": said}}]
         body = {"node": "step", "status": "ran", "seconds": 1.0, "metrics": {said: said}, "report": hint}
         display.on_event(Event("a", "node_done", body))
-    assert sink.getvalue().count("[/red] \\x1b") == 4
+    assert sink.getvalue().count("[/red] \\x1b") == 5
+    assert "[dim]" not in sink.getvalue()
     assert not _obeyed(sink.getvalue())
 
 

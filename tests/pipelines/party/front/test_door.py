@@ -14,7 +14,7 @@ from veilflow.pipelines.cluster.hosts import split
 from veilflow.pipelines.party.connection import Connection
 from veilflow.pipelines.party.front import door as module
 from veilflow.pipelines.party.front import greeting, tls
-from veilflow.pipelines.party.front.calling import Caller, CallFailed
+from veilflow.pipelines.party.front.calling import Caller, CallFailed, NotYet
 from veilflow.pipelines.party.front.door import Door
 from veilflow.pipelines.party.wire.identity import Identity
 
@@ -157,6 +157,17 @@ def test_what_nobody_serves_and_what_is_not_admitted_is_refused(world):
         with pytest.raises(CallFailed, match="knows no such link"):
             world.caller().call("a", channel, job)
     assert not world.entered
+
+
+def test_a_member_that_calls_before_a_link_is_served_is_no_news_and_gets_in_later(world):
+    door = world.door()
+    with pytest.raises(NotYet, match="knows no such link yet") as caught:
+        world.caller().call("a", "later")
+    assert not caught.value.final
+    door.serve("later", lambda hello: "welcome", world._take)
+    world.call("a", "later")
+    _until(lambda: world.entered)
+    assert world.told == []
 
 
 class Relay:
