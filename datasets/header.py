@@ -21,6 +21,10 @@ _MANY_DIGITS = re.compile(r"\d{5}")
 _MISSING = frozenset({"-", "--", "?", ".", "na", "n/a", "nan", "null", "none", "nil", "unknown", "missing", "#n/a"})
 _YES_NO = frozenset({"true", "false", "yes", "no", "male", "female"})
 _LONGEST = 200
+_OTHER_SEPARATOR = (
+    " Its cells seem to be separated by another character than a comma: save it with commas between cells and points "
+    "in numbers."
+)
 
 
 def first_line(path: Path) -> list[str]:
@@ -55,7 +59,7 @@ def require_names(raw: Sequence[str], wanted: Wanted, called: str) -> dict[str, 
     declared = wanted.declared
     absent = [name for name in declared if name not in names]
     if declared and len(absent) == len(declared):
-        split = " Its cells seem to be separated by another character than a comma." if _other_separator(raw) else ""
+        split = _OTHER_SEPARATOR if _other_separator(raw) else ""
         raise SourceError(
             f"{called} has none of the columns that the step names ({_named(declared)}) among the {len(names)} in its "
             f"first line: is there no header line? Add one, or correct the names.{split}",

@@ -51,7 +51,10 @@ class ReadTableClaims(Claims):
         return {"table": Artifact("table", (party,), party if node.params.get("label") else None), "report": _REPORT}
 
     def discloses(self, node: NodeView) -> list[Disclosure]:
-        columns = "column names and types, and counts per column of missing, unreadable and infinite cells"
+        columns = (
+            "column names and types, and counts per column of missing, unreadable and infinite cells, and of numbers "
+            "among text"
+        )
         rows = "row count, and counts of repeated IDs and of rows without ID or label"
         about = (_party(node),)
         return [

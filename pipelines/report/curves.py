@@ -80,7 +80,7 @@ def _history(tab: Tab, names: Sequence[str], quantity: str) -> Figure:
     series = {name: _with_gaps(tab, x_name, name) for name in names}
     known = [point for points in series.values() for point in points if point is not None]
     xs, ys = [x for x, _ in known], [y for _, y in known]
-    whole = all(isinstance(value, int) for value in tab.column(x_name))
+    whole = all(float(x).is_integer() for x in xs)
     axes = Axes(_tight(ticks(min(xs), max(xs), whole=whole), xs), ticks(min(ys), max(ys)))
     y_label = label(quantity if len(names) > 1 else names[0])
     lines = [axes.line(points, f"series-{index}") for index, points in enumerate(series.values())]

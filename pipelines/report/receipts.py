@@ -40,7 +40,7 @@ def _said(value: Any) -> str:
     if value is None or isinstance(value, (bool, int, float, str)):
         return setting(value)
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
-        return listed(value)
+        return listed(value) or "none"
     if isinstance(value, dict) and value:
         return ", ".join(f"{key}: {_said(each)}" for key, each in value.items())
     return json.dumps(value)

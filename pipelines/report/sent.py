@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from veilflow.pipelines.ledger import Run
-from veilflow.pipelines.report.words import listed
+from veilflow.pipelines.report.words import listed, plural
 
 _MAX_TYPES = 2
 
@@ -47,5 +47,5 @@ def _kind(kind: str, types: set[str]) -> str:
     named = sorted(each for each in types if each)
     if not named:
         return kind
-    more = f" and {len(named) - _MAX_TYPES} more shapes" if len(named) > _MAX_TYPES else ""
+    more = f" and {plural(len(named) - _MAX_TYPES, 'more shape')}" if len(named) > _MAX_TYPES else ""
     return f"{kind} {', '.join(named[:_MAX_TYPES])}{more}"

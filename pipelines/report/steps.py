@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from veilflow.pipelines.ledger import Column, Node, Run, Scalar, Tab
 from veilflow.pipelines.report.curves import Figure, calibration_figure, history_figures, roc_figure
 from veilflow.pipelines.report.numbers import scalar
-from veilflow.pipelines.report.words import label
+from veilflow.pipelines.report.words import HEADLINES, label
 
 MAX_ROWS = 40
 MAX_COLUMNS = 8
@@ -58,6 +58,11 @@ class StepReport:
     def drawn(self) -> bool:
         """Whether there is more to see than numbers."""
         return bool(self.figures or self.matrix)
+
+    @property
+    def is_result(self) -> bool:
+        """Whether it says how good a model is: drawn, or in figures of merit alone (one reported epoch)."""
+        return self.drawn or any(name in HEADLINES or name.split("_")[-1] == "loss" for name in self.node.metrics)
 
 
 def step_reports(run: Run) -> list[StepReport]:
@@ -115,12 +120,13 @@ def printed(tab: Tab) -> list[Sheet]:
     """A table tab as one table, or as several of at most `MAX_COLUMNS` columns."""
     if not tab.columns:
         return []
+    firsts = _counted([row[0] for row in tab.rows])
     rest = list(range(1, len(tab.columns)))
     parts = [rest[start : start + MAX_COLUMNS - 1] for start in range(0, len(rest), MAX_COLUMNS - 1)] or [[]]
     sheets = []
     for number, part in enumerate(parts, start=1):
         chosen = [0, *part]
-        rows = [[scalar(row[index]) for index in chosen] for row in tab.rows]
+        rows = [[first, *(scalar(row[index]) for index in part)] for first, row in zip(firsts, tab.rows, strict=True)]
         columns = [tab.columns[index] for index in chosen]
         suffix = f" ({number} of {len(parts)})" if len(parts) > 1 else ""
         sheets.append(_sheet(tab, suffix, [_head(c) for c in columns], [_is_number(c) for c in columns], rows))
@@ -130,6 +136,12 @@ def printed(tab: Tab) -> list[Sheet]:
 def _sheet(tab: Tab, suffix: str, head: list[str], numeric: list[bool], rows: list[list[str]]) -> Sheet:
     desc = tab.desc if not suffix or suffix.startswith(" (1 ") else ""
     return Sheet(f"{label(tab.name)}{suffix}", desc, head, numeric, rows[:MAX_ROWS], max(0, len(rows) - MAX_ROWS))
+
+
+def _counted(values: list[Scalar]) -> list[str]:
+    """The first column, which names or counts the rows: epoch 20.0 is 20."""
+    whole = [int(value) for value in values if isinstance(value, float) and value.is_integer()]
+    return [scalar(value) for value in (whole if len(whole) == len(values) else values)]
 
 
 def _head(column: Column) -> str:

@@ -71,7 +71,7 @@ def test_a_wrong_name_is_told_and_the_names_there_are_to_the_owner_only(tmp_path
 
 def test_another_separator_is_a_likely_reason(tmp_path: Path):
     (tmp_path / "t.csv").write_text("person;age\nann;5\n")
-    with pytest.raises(SourceError, match="separated by another character than a comma"):
+    with pytest.raises(SourceError, match="separated by another character than a comma: save it with commas"):
         open_table("t.csv", tmp_path, Wanted(text=("person",)))
 
 

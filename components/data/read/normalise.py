@@ -10,6 +10,7 @@ from veilflow.components.data.names import listed
 from veilflow.components.data.read.convert import convert, field_type, looks_numeric
 from veilflow.components.data.read.label import above_threshold, is_cell
 from veilflow.components.data.read.spec import ReadSpec
+from veilflow.components.data.read.written import numbers_in_dress, shortened_ids
 from veilflow.components.errors import ComponentError
 
 NEARLY = 0.9
@@ -126,28 +127,54 @@ def _convert_all(
         problems.append(
             f"cells that cannot be read: {listed(failed)}. Correct them, change types, or set parse_failures: missing."
         )
-    problems += _stray_text(columns, kinds, spec)
+    problems += [*_shortened(columns, spec), *_stray_text(columns, kinds, spec)]
     return pd.DataFrame(columns, index=frame.index), unreadable
 
 
 def _stray_text(columns: dict[str, pd.Series], kinds: dict[str, str], spec: ReadSpec) -> list[str]:
-    """Text columns that are numbers but for a few cells: one ``-`` makes a column text."""
-    found = []
+    """Text columns that are numbers but for a few cells, as one ``-`` does it, or for the way they are written."""
+    found, dressed = [], []
     for name, kind in kinds.items():
         column = columns[name]
         if kind == "id" or name in spec.types or column.dtype != object or (kind == "label" and spec.label_is):
             continue
         present, numbers = int(column.notna().sum()), looks_numeric(column)
-        if NEARLY * present <= numbers < present:
+        written = numbers_in_dress(column) if numbers < present else 0
+        if written > numbers and NEARLY * present <= written:
+            dressed.append((name, present - numbers, present))
+        elif NEARLY * present <= numbers < present:
             found.append((name, present - numbers, present))
+    problems = []
+    if found:
+        first = found[0][0]
+        problems.append(
+            f"columns of numbers with cells that are none: {_counts(found)}. Correct them; or make them missing with "
+            f"types: [{first}:float] and parse_failures: missing; or keep the column as text with types: [{first}:str]."
+        )
+    if dressed:
+        problems.append(
+            "numbers with thousands separators, a decimal comma, a percent or currency sign or full-width digits: "
+            f"{_counts(dressed)}. Write plain numbers (1234.5) where the file is made; or keep the column as text with "
+            f"types: [{dressed[0][0]}:str]."
+        )
+    return problems
+
+
+def _shortened(columns: dict[str, pd.Series], spec: ReadSpec) -> list[str]:
+    """IDs that a spreadsheet has rounded: different people become one."""
+    found = [(name, shortened_ids(columns[name]), len(columns[name])) for name in spec.ids if name not in spec.types]
+    found = [each for each in found if each[1]]
     if not found:
         return []
-    counts = listed(f"{name} {strange} of {present}" for name, strange, present in found)
-    first = found[0][0]
     return [
-        f"columns of numbers with cells that are none: {counts}. Correct them; or make them missing with "
-        f"types: [{first}:float] and parse_failures: missing; or keep the column as text with types: [{first}:str]."
+        f"IDs of which only the first digits are left, as spreadsheets show long numbers (1.2E+17): {_counts(found)}. "
+        "Export the file again with the column formatted as text; if these are whole IDs, say so with "
+        f"types: [{found[0][0]}:str]."
     ]
+
+
+def _counts(found: list[tuple[str, int, int]]) -> str:
+    return listed(f"{name} {strange} of {present}" for name, strange, present in found)
 
 
 def _without_infinity(

@@ -182,3 +182,24 @@ def _run(*nodes: dict[str, Any]) -> Run:
             "nodes": list(nodes),
         }
     )
+
+
+def test_a_training_of_one_reported_epoch_is_a_result_and_its_epoch_a_whole_number(good: Run) -> None:
+    history = table("history", epoch=[20.0], train_loss=[0.1])
+    node = {
+        "name": "n",
+        "component": "c",
+        "status": "ran",
+        "metrics": {"test_auc": 0.9},
+        "report": [history.model_dump()],
+    }
+    (step,) = step_reports(_run(node))
+    assert step.is_result
+    assert step.sheets[0].rows == [["20", "0.100"]]
+    (counted,) = step_reports(_run({"name": "n", "component": "c", "status": "ran", "metrics": {"rows": 3}}))
+    assert not counted.is_result
+
+
+def test_a_receipt_that_names_nobody_says_none(good: Run) -> None:
+    good.nodes[2].receipts[0].parameters["opened_to"] = []
+    assert ("opened to", "none") in receipt_rows(good)[0].parameters
