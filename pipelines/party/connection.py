@@ -13,7 +13,8 @@ import time
 
 MAX_FRAME = 1 << 17
 _HEAD_BYTES = 4
-_SEND_SECONDS = 10.0
+_SEND_SECONDS = 3.0
+"""Less than the shortest silence that a party may be given up for: its beats to others come after this."""
 _CHUNK = 1 << 14
 
 

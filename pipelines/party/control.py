@@ -10,7 +10,6 @@ Cost         one small message per party, peer and `_BEAT_SECONDS`.
 Reference    none; failure detection by heartbeat, and by the kernel's word that a connection was closed.
 """
 
-import contextlib
 import json
 import threading
 import time
@@ -65,6 +64,8 @@ class ControlLink:
         self._lost = threading.Event()
         self._sending, self._verdict = threading.Lock(), threading.Lock()
         self._number = 0
+        self._deaf: set[str] = set()
+        """Peers that took nothing for too long; the kernel holds minutes of beats for one that is only slow."""
         self.job = ""
         """128 bits as hex, the same at every party and in no other run."""
         gone = lambda peer: self._report(peer, "gone", "")  # noqa: E731
@@ -135,12 +136,18 @@ class ControlLink:
 
     def _tell_all(self, payload: bytes) -> None:
         for peer in self._peers:
-            with contextlib.suppress(PeerGone):  # its own listener reports the loss
-                self._mesh.send(peer, payload)
+            if peer not in self._deaf:
+                try:
+                    self._mesh.send(peer, payload)
+                except PeerGone as loss:  # of one that has closed, its own listener reports the loss
+                    if loss.silent:
+                        self._deaf.add(peer)
 
     def _beat(self) -> None:
         while not self._closing.wait(_BEAT_SECONDS):
             self._send({"kind": "beat"})
+            for peer in sorted(self._deaf):  # it beats and takes nothing: the others must not wait behind it
+                self._report(peer, "silent", "")
 
     def _listen(self, peer: str) -> None:
         number = 0

@@ -41,6 +41,9 @@ CODES = {
 _FIRST_RETRY_SECONDS, _RETRY_SECONDS = 0.01, 0.2
 """Parties that start together miss each other by milliseconds; later ones are waited for patiently."""
 _POLL_SECONDS = 0.01
+_OVERDUE_SECONDS = 5.0
+"""Who is not there by then is named, though it may only be late."""
+_NOTHING_SEEN = "it did not connect"
 _UNRESOLVED_SECONDS = 5.0
 """A machine that is only starting may get its name a little later."""
 NEWS_SECONDS = 10.0
@@ -94,15 +97,19 @@ class Mesh:
             PeerGone: one did not come in time; the message says what was last seen of it.
         """
         deadline = time.monotonic() + seconds
+        overdue = time.monotonic() + _OVERDUE_SECONDS
         for peer in self._peers:
             threading.Thread(target=self._dial, args=(peer,), name=f"control-dial-{peer}", daemon=True).start()
         while not self._all_there():
             self.require_no_fault()
             if time.monotonic() > deadline:
                 self.close()
-                missing = [peer for peer in self._peers if peer not in self._connections.keys() & self._reached]
-                peer = missing[0] if missing else self._peers[0]
+                peer = [*self._missing(), *self._peers][0]
                 raise PeerGone(peer, True, self._what_was_seen(peer, seconds))
+            if time.monotonic() > overdue:
+                overdue = deadline
+                for peer in self._missing():
+                    self._tell(f"waiting for {peer}: {self._seen.get(peer, _NOTHING_SEEN)}")
             time.sleep(_POLL_SECONDS)
 
     def require_no_fault(self) -> None:
@@ -158,8 +165,12 @@ class Mesh:
                 self._complete.set()
         return self._complete.is_set()
 
+    def _missing(self) -> list[str]:
+        with self._lock:
+            return [peer for peer in self._peers if peer not in self._connections.keys() & self._reached]
+
     def _what_was_seen(self, peer: str, seconds: float) -> str:
-        seen = self._seen.get(peer, "it did not connect")
+        seen = self._seen.get(peer, _NOTHING_SEEN)
         return f"was not there within {seconds:.0f} s (at {self._addresses[peer]}; {seen})"
 
     def _over(self) -> Answer | None:

@@ -12,6 +12,7 @@ Reference    none.
 """
 
 import contextlib
+import logging
 import os
 import selectors
 import socket
@@ -28,11 +29,14 @@ from veilflow.pipelines.party.front.greeting import HEAD_BYTES, MAX_GREETING, An
 from veilflow.pipelines.party.wire.errors import WireRefused
 from veilflow.pipelines.party.wire.identity import SIGNATURE_BYTES, Identity
 
+log = logging.getLogger("veilflow")
+
 _SECONDS = 5.0
 _AT_A_TIME = 256
 _PER_SOURCE = 64
 """From one address that is no party's; parties are never counted."""
 _ACCEPTS = 32
+_FULL_SECONDS = 0.05
 _BACKLOG = 1024
 
 Admit = Callable[[Hello], "str | Answer"]
@@ -147,6 +151,7 @@ class Door:
                 return
             except OSError:  # out of descriptors: those who wait longest make room
                 self._drop_first()
+                time.sleep(_FULL_SECONDS)  # where nobody could, the same caller is announced again at once
                 return
             source = str(address[0])
             if source not in self._sources and self._count(source) >= _PER_SOURCE:
@@ -208,6 +213,9 @@ class Door:
             self._await(guest, selectors.EVENT_WRITE)
         except (OSError, ValueError, WireRefused) as error:
             self._turn_away(guest, in_words(error))
+        except Exception:  # whatever a caller has found, the others are still to be let in
+            log.exception("a caller from %s", guest.source)
+            self._turn_away(guest, "could not be understood")
 
     def _await(self, guest: _Guest, event: int) -> None:
         if guest.link in self._guests:

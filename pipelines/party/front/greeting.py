@@ -36,6 +36,7 @@ CODES = {
     "dates": "does not accept the certificate by its clock",
     "early": "knows no such link yet",
     "channel": "knows no such link, or is in another run",
+    "full": "has as many connections of it on this link as it takes",
     "over": "does not go on",
 }
 """What an answer may say; everything else in a message to the user is made of this and of names and times."""
@@ -74,7 +75,7 @@ class Hello(_Document):
 class Answer(_Document):
     """Last the called party, signed; after ``welcome`` the connection is the channel's."""
 
-    code: Literal["welcome", "busy", "stranger", "key", "name", "dates", "early", "channel", "over"]
+    code: Literal["welcome", "busy", "stranger", "key", "name", "dates", "early", "channel", "full", "over"]
     about: str = Field("", max_length=64)
     news: str = Field("", max_length=32)
     """With ``over``: on whose account, and why (`mesh.CODES`)."""

@@ -15,6 +15,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -26,6 +27,9 @@ from veilflow.pipelines.party.front.pumps import Pumps
 log = logging.getLogger("veilflow")
 
 _HERE = "unix:"
+_AT_A_TIME = 64
+"""Connections of one peer on one link; libraries open one, and another when it breaks."""
+_FULL_SECONDS = 0.1
 
 
 class Routes:
@@ -63,17 +67,24 @@ class Routes:
             return dict(self._known[link])
 
     def _open(self, link: str, places: Mapping[str, str]) -> None:
+        there: dict[str, list[socket.socket]] = {peer: [] for peer in places if peer != self._me}
+
         def admit(hello: Hello) -> str:
-            return "welcome" if hello.job == self._job and hello.caller in places else "channel"
+            if hello.job != self._job or hello.caller not in there:
+                return "channel"
+            there[hello.caller] = [each for each in there[hello.caller] if each.fileno() >= 0]  # pumps close them
+            return "welcome" if len(there[hello.caller]) < _AT_A_TIME else "full"
 
         def take(outside: socket.socket, hello: Hello) -> None:
             inside = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
+                inside.setblocking(False)  # this is the door's thread: nobody waits here for a busy library
                 inside.connect(places[self._me])
-            except OSError:  # the library does not listen yet; the other side's tries again
+            except OSError:  # the library does not listen yet, or is busy; the other side's tries again
                 inside.close()
                 hang_up(outside)
                 return
+            there[hello.caller].append(outside)
             self._pumps.add(inside, outside)
 
         self._door.serve(link, admit, take)
@@ -88,9 +99,17 @@ class Routes:
 
     def _carry(self, server: socket.socket, link: str, peer: str) -> None:
         while True:
-            inside, _ = server.accept()
+            try:
+                inside, _ = server.accept()
+            except OSError as error:  # out of descriptors
+                log.warning("link %s: %s", link, error.strerror)
+                time.sleep(_FULL_SECONDS)
+                continue
             try:
                 self._pumps.add(inside, self._caller.call(peer, link, self._job))
             except CallFailed as failed:
                 log.warning("link %s: %s", link, failed)
+                inside.close()
+            except Exception:  # whatever that peer has answered, the library shall try again
+                log.exception("link %s to %s", link, peer)
                 inside.close()

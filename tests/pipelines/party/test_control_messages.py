@@ -1,13 +1,19 @@
 """What the control link takes for a peer's word."""
 
 import json
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from veilflow.pipelines.party.control import parse
+from veilflow.pipelines.party import control as module
+from veilflow.pipelines.party.connection import PeerGone
+from veilflow.pipelines.party.control import ControlLink, parse
 from veilflow.pipelines.party.wire.errors import WireRefused
 from veilflow.pipelines.party.wire.identity import Identity
 
@@ -76,3 +82,48 @@ def test_a_changed_byte_is_refused(at, mask):
 def test_any_signed_document_is_a_message_or_a_refusal(document):
     with pytest.raises(WireRefused):
         _parse(_signed(document))
+
+
+class Peers:
+    """Stands in for `Mesh`: bob beats and takes nothing, carol takes everything; neither leaves."""
+
+    def __init__(self, *_):
+        self.taken, self.waits = [], 0
+
+    def connect(self, seconds):
+        pass
+
+    def settle(self):
+        pass
+
+    def send(self, peer, raw):
+        if peer == "bob":
+            self.waits += 1
+            raise PeerGone("bob", True, "takes no message")
+        self.taken.append(json.loads(raw[:-64])["kind"])
+
+    def receive(self, peer, seconds):
+        threading.Event().wait()
+
+
+def test_a_peer_that_takes_nothing_is_given_up_and_the_others_wait_behind_it_once(monkeypatch):
+    """It beats, so it is not silent; behind it the others' beats would be late, and they would give up this party."""
+    peers, lost = Peers(), []
+    monkeypatch.setattr(module, "Mesh", lambda *_: peers)
+    monkeypatch.setattr(module, "shake_hands", lambda *_: JOB)
+    monkeypatch.setattr(module, "_BEAT_SECONDS", 0.01)
+    table = dict.fromkeys(KEYS, "127.0.0.1:1")
+    setup = SimpleNamespace(
+        party="alice", addresses=SimpleNamespace(base=table), silence_seconds=6, connect_seconds=10, folder=Path()
+    )
+    link = ControlLink(
+        setup, _identity("alice"), {}, SimpleNamespace(door=None, caller=None), lambda *said: lost.append(said)
+    )
+    end = time.monotonic() + 10
+    while not lost:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert lost == [("bob", "silent", "")]
+    link.abort("train", "bob", gone=True)
+    assert peers.taken[-1] == "abort"
+    assert peers.waits == 1

@@ -288,6 +288,27 @@ def test_one_address_that_is_no_party_s_gets_a_quarter_of_the_places(world):
         each.close()
 
 
+def test_a_caller_that_nobody_has_thought_of_does_not_close_the_door_for_others(world, monkeypatch, caplog):
+    """A certificate of the authority that says a thing twice, for one: not a `ValueError` for the library."""
+    original, odd = tls.Certificate.read, iter([True])
+
+    def read(der):
+        if next(odd, False):
+            raise x509.DuplicateExtension("twice", x509.oid.ExtensionOID.KEY_USAGE)
+        return original(der)
+
+    world.door()
+    caller = world.caller()
+    monkeypatch.setattr(caller, "_certificate", lambda peer, link: original(link.getpeercert(binary_form=True)))
+    monkeypatch.setattr(module.tls.Certificate, "read", staticmethod(read))
+    with pytest.raises(CallFailed):
+        caller.call("a", "test")
+    caller.call("a", "test").close()
+    _until(lambda: world.entered)
+    assert any("could not be understood" in text for text in world.told)
+    assert "DuplicateExtension" in caplog.text
+
+
 def test_a_door_that_is_closed_listens_no_more(world):
     world.door().close()
     with pytest.raises(CallFailed, match="connection refused"):
