@@ -1,6 +1,7 @@
 """Run a pipeline: in simulation with every party here, or as one party among others elsewhere."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from veilflow.components.files import write_whole
@@ -9,8 +10,9 @@ from veilflow.pipelines.launch.anywhere import start_anywhere
 from veilflow.pipelines.launch.lock import locked
 from veilflow.pipelines.launch.processes import Event, PartyFailed, PartyProcesses
 from veilflow.pipelines.launch.record import RunRecorder
-from veilflow.pipelines.launch.setups import party_setup, require_declared, simulation_setups
+from veilflow.pipelines.launch.setups import party_setup, require_declared, simulation_setups, tell_the_others
 from veilflow.pipelines.ledger import Run, write_run
+from veilflow.pipelines.party.setup import PartySetup
 from veilflow.pipelines.plan import make_plan
 from veilflow.pipelines.policy import LoadedPolicy, agreed_text, judge_all, load_policies
 from veilflow.pipelines.policy.digest import NONE
@@ -74,13 +76,15 @@ def run_here(
         if cluster is None or party is None:
             simulated = simulation_setups(pipeline, out, tls)
             start = lambda: start_anywhere(simulated, on_event)  # noqa: E731
+            absent = lambda failure: None  # noqa: E731 - all are here
         else:
             require_declared(plan, cluster)
             setups = party_setup(pipeline, out, cluster, party)
             start = lambda: PartyProcesses(setups).start(on_event)  # noqa: E731
+            absent = partial(_say_if_own, setups)
         # From here on a killed launcher leaves an entry that says "running", never an old "ok".
         write_run(recorder.run(done=False), out / "run.json")
-        failure = _run(start, run_job(file, overrides, use_cache, agreed_text(in_force)), on_event, restarts)
+        failure = _run(start, run_job(file, overrides, use_cache, agreed_text(in_force)), on_event, restarts, absent)
         return _finish(recorder.run(failure), out)
 
 
@@ -99,19 +103,36 @@ def _finish(run: Run, out: Path) -> Run:
 
 
 def _run(
-    start: Callable[[], PartyProcesses], job: dict[str, object], on_event: Observer, restarts: int
+    start: Callable[[], PartyProcesses],
+    job: dict[str, object],
+    on_event: Observer,
+    restarts: int,
+    absent: Callable[[PartyFailed], None],
 ) -> PartyFailed | None:
     for left in range(restarts, -1, -1):
+        joined = False
         try:
             with start() as processes:
+                joined = True
                 processes.run(job, on_event)
         except PartyFailed as failure:
             if not (failure.lost and left):
+                if not joined:
+                    absent(failure)
                 return failure
             on_event(Event(failure.party, "restarting", {"message": str(failure), "left": left - 1}))
             continue
         return None
     raise AssertionError("the last attempt returns")
+
+
+def _say_if_own(setups: dict[str, PartySetup], failure: PartyFailed) -> None:
+    """A party whose process has ended while it joined cannot say so itself, and the others would wait for it.
+
+    Not where its port is taken: perhaps by the same party, started twice, whose run shall not end.
+    """
+    if failure.lost and not failure.taken and failure.party in setups:
+        tell_the_others(setups[failure.party], "ended")
 
 
 def run_job(file: Path, overrides: Sequence[str], use_cache: bool, policy: str = NONE) -> dict[str, object]:

@@ -120,10 +120,15 @@ def party_setup(pipeline: Pipeline, out: Path, cluster: Cluster, party: str) -> 
     try:
         check_start(facts_of(setup))
     except ProfileError:
-        # In the background: the user reads why at once, and this process stays until the others know, or 10 seconds.
-        threading.Thread(target=say_that_it_does_not_start, args=(setup,), name="news").start()
+        tell_the_others(setup, "start")
         raise
     return {party: setup}
+
+
+def tell_the_others(setup: PartySetup, code: str) -> None:
+    """That this party will not come, and why (`mesh.CODES`). In the background: the user reads why at once, and this
+    process stays until the others know, or 10 seconds."""
+    threading.Thread(target=say_that_it_does_not_start, args=(setup, code), name="news").start()
 
 
 def _require_identity(cluster: Cluster, parties: Sequence[str]) -> None:

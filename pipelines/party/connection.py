@@ -30,11 +30,13 @@ class PeerGone(Exception):
 
 
 class PeerAtFault(Exception):
-    """A party, perhaps this one, cannot take part, and trying again would not help."""
+    """A party, perhaps this one, cannot take part, and waiting longer would not help."""
 
-    def __init__(self, peer: str, why: str) -> None:
+    def __init__(self, peer: str, why: str, lost: bool = False) -> None:
         super().__init__(f"{peer} {why}")
         self.peer, self.why = peer, why
+        self.lost = lost
+        """Its process has ended: when all are there again, the same run may succeed."""
 
 
 class Connection:

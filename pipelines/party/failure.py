@@ -66,7 +66,7 @@ def describe(error: BaseException, party: str, node: str) -> Failure:
     if isinstance(cause, _RULES):
         return Failure(party, node, str(cause), "refused")
     if isinstance(cause, PeerAtFault):
-        return Failure(cause.peer, node, cause.why, "refused")
+        return Failure(cause.peer, node, cause.why, "lost" if cause.lost else "refused")
     if isinstance(cause, PortTaken):
         return Failure(party, node, f"{cause}; end what has it, or change the address", "port")
     if isinstance(cause, (PeerGone, PeerStalled)):

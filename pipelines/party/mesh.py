@@ -36,8 +36,11 @@ CODES = {
     "unresolved": "the name in its address is not known at {teller}",
     "identity": "it is not, for {teller}, who it says it is",
     "start": "it does not start; its own message says why",
+    "ended": "its process has ended while it joined",
 }
 """What news may say about a party."""
+_LOST = frozenset({"ended"})
+"""After these the same run may succeed when all are there again."""
 _FIRST_RETRY_SECONDS, _RETRY_SECONDS = 0.01, 0.2
 """Parties that start together miss each other by milliseconds; later ones are waited for patiently."""
 _POLL_SECONDS = 0.01
@@ -77,6 +80,7 @@ class Mesh:
         self._dialled = order[: order.index(me)]
         self._connections: dict[str, Connection] = {}
         self._seen: dict[str, str] = {}
+        self._left: dict[str, float] = {}
         self._fault: PeerAtFault | None = None
         self._news = ""
         self._lock = threading.Lock()
@@ -161,13 +165,16 @@ class Mesh:
         with self._lock:
             for peer in [name for name, connection in self._connections.items() if connection.dead()]:
                 self._connections.pop(peer).close()  # it died while we waited for others; it may come again
+                self._left[peer] = time.monotonic()
             if len(self._connections) == len(self._reached) == len(self._peers) and self._fault is None:
                 self._complete.set()
         return self._complete.is_set()
 
     def _missing(self) -> list[str]:
+        """First those that never came; last who has just left, and perhaps only did not wait any longer itself."""
         with self._lock:
-            return [peer for peer in self._peers if peer not in self._connections.keys() & self._reached]
+            missing = [peer for peer in self._peers if peer not in self._connections.keys() & self._reached]
+            return sorted(missing, key=lambda peer: self._left.get(peer, 0.0))
 
     def _what_was_seen(self, peer: str, seconds: float) -> str:
         seen = self._seen.get(peer, _NOTHING_SEEN)
@@ -210,7 +217,7 @@ class Mesh:
     def _believe(self, teller: str, about: str, code: str) -> None:
         if about in self._addresses and code in CODES:
             why = f"cannot take part: {CODES[code].format(teller=teller)}"
-            if self._end(PeerAtFault(about, why), code):
+            if self._end(PeerAtFault(about, why, code in _LOST), code):
                 self._told.set()
 
     def _end(self, fault: PeerAtFault, code: str) -> bool:
@@ -278,7 +285,7 @@ class Mesh:
             self._told.set()
 
 
-def say_that_it_does_not_start(setup: PartySetup) -> None:
+def say_that_it_does_not_start(setup: PartySetup, code: str = "start") -> None:
     """Tell the others that this party will not come, so that they need not wait. What keeps it from starting may keep
     it from speaking, too: without its keys nobody would believe it."""
     try:
@@ -286,7 +293,7 @@ def say_that_it_does_not_start(setup: PartySetup) -> None:
         caller = Caller(identity, setup.addresses.base, Tls.of(setup.tls))
     except (OSError, ValueError, KeyFileError, WireRefused):
         return
-    spread(caller, [party for party in setup.parties if party != setup.party], setup.party, "start")
+    spread(caller, [party for party in setup.parties if party != setup.party], setup.party, code)
 
 
 def spread(caller: Caller, peers: Sequence[str], about: str, code: str, seconds: float = NEWS_SECONDS) -> None:

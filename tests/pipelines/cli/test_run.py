@@ -1,6 +1,8 @@
 """`veilflow run`: how it ends, and one party at a time."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -120,6 +122,30 @@ def test_a_party_whose_peers_never_come_gives_up(file, tmp_path, cluster_files):
     with pytest.raises(PartyFailed, match=told):
         PartyProcesses(alone).start()
     assert time.monotonic() - started < 45
+
+
+@pytest.mark.cluster
+def test_who_waits_for_a_party_that_was_killed_while_it_joined_ends_too_and_names_it(file, tmp_path, cluster_files):
+    from veilflow.pipelines.cluster.config import load_cluster
+    from veilflow.pipelines.launch.run import run_here
+
+    files = cluster_files(tls=True)
+
+    def kill(event):
+        if event.kind == "starting":
+            os.kill(event.body["pid"], signal.SIGKILL)
+
+    began = time.monotonic()
+    command = [*_COMMAND, str(file), "--cluster", str(files["hospital"]), "--party", "hospital", "--out", "hospital"]
+    waiting = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    killed = run_here(
+        file, tmp_path / "insurer", cluster=load_cluster(files["insurer"]), party="insurer", observer=kill
+    )
+    assert killed.error.party == "insurer"
+    said, _ = waiting.communicate(timeout=60)
+    assert waiting.returncode == 4
+    assert "insurer failed: cannot take part: its process has ended while it joined" in said
+    assert time.monotonic() - began < 60, "not the 120 s that a party may be late"
 
 
 PLAIN_PSI = """

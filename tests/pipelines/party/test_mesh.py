@@ -9,6 +9,7 @@ import pytest
 from veilflow.pipelines.certs.folder import ephemeral
 from veilflow.pipelines.certs.keys import load_signing_key, new_signing_key, parse_public
 from veilflow.pipelines.cluster.addresses import on_loopback
+from veilflow.pipelines.party import mesh as mesh_module
 from veilflow.pipelines.party.connection import Connection, PeerAtFault, PeerGone
 from veilflow.pipelines.party.front.calling import Caller
 from veilflow.pipelines.party.front.door import Door
@@ -217,3 +218,31 @@ def _until_fault(mesh, peer):
         except PeerGone as loss:
             if not loss.silent:
                 mesh.ask(peer)
+
+
+def test_who_never_came_is_named_and_not_who_has_just_stopped_waiting_for_it(world):
+    """Parties that wait for the same one do not stop at the same moment; the first to stop is then missing, too."""
+    waiting, other = world.mesh("a"), world.mesh("c")
+    raised = {}
+
+    def connect(party, mesh, seconds):
+        try:
+            mesh.connect(seconds)
+        except PeerGone as gone:
+            raised[party] = gone
+            mesh.door.close()
+
+    threads = [threading.Thread(target=connect, args=each) for each in (("a", waiting, 1.5), ("c", other, 3))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert {party: gone.peer for party, gone in raised.items()} == {"a": "b", "c": "b"}
+
+
+def test_who_is_late_is_told_of_while_it_is_waited_for(world, monkeypatch):
+    monkeypatch.setattr(mesh_module, "_OVERDUE_SECONDS", 0.3)
+    mesh = world.mesh("a")
+    with pytest.raises(PeerGone):
+        mesh.connect(1)
+    assert ("a", "waiting for b: it does not listen (connection refused)") in world.told
