@@ -111,7 +111,7 @@ def test_a_library_that_accepts_nothing_holds_nobody_up_at_the_door(world):
 @pytest.mark.parametrize(("channel", "job"), [("spu", "of yesterday"), ("spu", ""), ("pair a|b", "job")])
 def test_a_link_of_a_run_that_is_over_or_that_nobody_opened_is_refused(world, channel, job):
     world.echo()
-    with pytest.raises(CallFailed, match="knows no such link, or is in another run"):
+    with pytest.raises(CallFailed, match="knows no such link"):
         world.call("b", channel, job)
 
 
