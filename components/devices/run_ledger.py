@@ -39,7 +39,7 @@ class Charged:
     told: list[str]
     """Rules that were broken and only told; known to all."""
     noise: Mapping[str, Any]
-    """Holder -> at the holder, the key of its noise on the question; None where nothing is asked."""
+    """Holder -> at the holder, the key of what it draws alike whenever the question is asked; None: nothing is."""
 
 
 def charge(
@@ -121,6 +121,8 @@ class _Holders:
         key = noise_key(
             LedgerStore(self._folder).key(), self._question, mine.people, [found.people for found in inputs]
         )
+        if not self._question.epsilon:
+            return told, key
         asked = (question_name(key), self._question.epsilon, partners)
         told.append(
             self._update(

@@ -217,7 +217,10 @@ class SecretPredictClaims(Claims):
             lines.append(Disclosure(to, what, about, note, "membership"))
         if model is not None and COUNT in model.hidden:
             what = "what a model's exact scores tell of how many people it was trained on"
-            note = "enough scores of known rows give its parameters; no bound is claimed"
+            note = (
+                "enough scores of known rows give its parameters; scores after alignments whose inputs differ, or are "
+                "normalised otherwise, are of different people, who could be counted; no bound is claimed"
+            )
             lines.append(Disclosure(to, what, model.owners, note, "overlap_count"))
         lines.append(Disclosure((ALL,), "how many rows are scored", data.owners if data else (), kind="row_count"))
         return lines

@@ -46,7 +46,8 @@ class Holding:
     values: np.ndarray
     """uint64, shape (people, columns): fixed point with 18 fraction bits in the ring mod 2^64 (`ring.encode`)."""
     noise: bytes | None = field(default=None, repr=False)
-    """Key of the holder's noise on the count in this run (`ledger.noise`); None where no run ledger is kept: fresh."""
+    """Key of what the holder draws alike in every run on the same people (`ledger.noise`): noise on the count, or with
+    `coordinator` pseudonyms; None where no run ledger is kept: fresh."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,8 @@ class AlignmentPlan:
     """The SPU's parties, in rank order."""
     coordinator: str = ""
     """For the protocol of that name."""
+    leader: str = ""
+    """For that protocol: the holder whose secret pseudonyms follow from; empty: the first."""
     hide_count: str = ROUNDED
     """One of `HIDE_COUNT`."""
     minimum: int = 0

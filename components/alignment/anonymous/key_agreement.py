@@ -75,9 +75,15 @@ def derive(secret: bytes, *use: str) -> bytes:
     return _hkdf(secret, b"", json.dumps(["veilflow anonymous alignment", *use]).encode())
 
 
-def wrap_group_key(ring: Keyring, members: tuple[str, ...]) -> tuple[bytes, dict[str, bytes]]:
-    """A new group key, and per other member the message that carries it."""
-    group = secrets.token_bytes(32)
+def wrap_group_key(
+    ring: Keyring, members: tuple[str, ...], repeated: bytes | None = None
+) -> tuple[bytes, dict[str, bytes]]:
+    """A group key, and per other member the message that carries it.
+
+    Args:
+        repeated: the group key follows from this secret; None: a new one.
+    """
+    group = derive(repeated, "group key") if repeated else secrets.token_bytes(32)
     sealed = {
         member: ChaCha20Poly1305(ring.key(member, "group key")).encrypt(_ONCE, group, None)
         for member in members

@@ -81,7 +81,7 @@ class AnonymousPsiClaims(Claims):
         return [
             *ledger_sends(holders),
             PUBLISHED,
-            Send("group_key", holders[:1], holders[1:] or (ALL,), "bytes", max_bytes=64, times=1),
+            Send("group_key", holders, holders, "bytes", max_bytes=64, times=1),
             Send("pseudonyms", holders, coordinator, "array", "uint64", (None, 2), max_bytes=_ANY_SIZE, times=1),
             Send("masked_rows", holders, (ALL,), "array", "uint64", (None, None), max_bytes=_BLOCK),
             Send("positions", coordinator, (ALL,), "array", "uint32", (None,), max_bytes=_ANY_SIZE, times=len(holders)),
@@ -159,7 +159,8 @@ def _coordinator_line(node: NodeView, holders: tuple[str, ...]) -> Disclosure:
         _coordinator(node) or ("the coordinator",),
         what,
         holders,
-        "from keyed pseudonyms in private orders; together with a holder it would learn who",
+        "from keyed pseudonyms in private orders, with a hidden count the same ones whenever the same people are "
+        "aligned; together with a holder it would learn who",
         "overlap_count",
     )
 

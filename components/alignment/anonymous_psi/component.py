@@ -10,6 +10,7 @@ Opens     nothing about a row. What a protocol reveals besides stands in its pac
 
 import logging
 from dataclasses import replace
+from fractions import Fraction
 
 import pyarrow as pa
 from secretflow.component.core import (
@@ -210,6 +211,7 @@ class AnonymousPsi(Component):
             spu=spu.protocol,
             ranks=spu.parties,
             coordinator=coordinator,
+            leader=_leader(ctx, list(people)),
             hide_count=self.hide_count,
             minimum=self.minimum,
             settings={"epsilon": decimal(self.epsilon)},
@@ -227,8 +229,10 @@ class AnonymousPsi(Component):
         )
         names = {party: [column.name for column in columns] for party, columns in plan.columns.items()}
         question = None
-        if self.protocol == "two_party" and self.hide_count != NOT_HIDDEN:
+        if self.hide_count != NOT_HIDDEN and self.protocol == "two_party":
             question = Question("two_party", integer_noise.exact(decimal(self.epsilon)))
+        elif self.hide_count != NOT_HIDDEN and self.protocol == "coordinator":
+            question = Question("who is first", Fraction())  # tells nothing, but must be the same every time
         return charge(ctx, holdings, names, rules, self.ledger_enforce, question, f"minimum {self.minimum}")
 
     def _report(self, counts: dict[str, dict[str, int]], shared: Shared, told: list[str]) -> None:
@@ -245,6 +249,12 @@ class AnonymousPsi(Component):
         if told:
             report.table("ledger", {"broken": told}, "Told in this simulation; these would end a production run.")
         report.write(self.report)
+
+
+def _leader(ctx: Context, holders: list[str]) -> str:
+    """The same holder whatever the order of tables; and, where keys are pinned, whatever the parties are called."""
+    keys = getattr(ctx, "pinned_keys", {})
+    return min(holders, key=lambda holder: (keys.get(holder, ""), holder))
 
 
 def _with_noise(held: Holding, key: bytes | None) -> Holding:

@@ -28,6 +28,7 @@ class Question:
     kind: str
     """Noise is drawn apart for each kind."""
     epsilon: Fraction
+    """0: nothing is told, and nothing charged; only what is drawn shall be the same every time."""
 
 
 def noise_key(key: bytes, question: Question, own: Sketch, partners: Sequence[Sketch]) -> bytes:

@@ -6,6 +6,7 @@ Adversary    semi-honest, static, one corrupted party. That is what ABY3 assumes
 Reveals      to all: the number of rows and people of each holder; the number of common people (or an upper bound, see
              `interface.HIDE_COUNT`; and that they are at least the minimum). To the coordinator: the number of common
              people, always, and with three holders or more the size of every intersection of some of the sets.
+             With a hidden count, to the coordinator: whether it sees the same sets as in an earlier run, row by row.
 Not covered  a coordinator that works together with a holder (both together know who is common); parties that deviate;
              the differencing of many runs (the ledger of runs is for that); a holder that makes up IDs to ask about.
 Assumes      AES-256 (pseudonyms, masks), X25519 and HKDF (keys), private links between every two parties.
@@ -17,7 +18,9 @@ Reference    own composition of known parts; joins on keyed pseudonyms at a help
 
 Messages, for holders A and B, coordinator C, an SPU over all three; n_A, n_B people, d_A, d_B columns, m rows out:
 
-1. All publish a fresh X25519 key. Every two get a secret; A draws the group key K and wraps it for B (`key_agreement`).
+1. All publish a fresh X25519 key. Every two get a secret; A has the group key K and wraps it for B (`key_agreement`). K
+   is random; with a hidden count it follows from A's ledger key and all sets of people, so that runs on the same people
+   have the same pseudonyms, and the same people for certain (`coordinator.coordinator`).
 2. A draws a private order and sends C the pseudonyms tag_K(id) in that order. So does B.
 3. A sends B its rows in the same order, minus a stream that A and C expand from their common key. B sends A the same.
 4. C joins the pseudonyms, draws a fresh order of the m matches, and makes m known.

@@ -1,8 +1,10 @@
 """The coordinator's part: join pseudonyms, draw an order, pad.
 
-Whoever knows how many rows came out knows a number of people that are common at least (`certain`). So many of them,
-drawn at random, stand first; the others stand behind them, mixed with the padding. That tells nothing new, and lets
-later steps open figures over rows none of which is padding.
+Whoever knows how many rows came out knows a number of people that are common at least (`certain`). So many of them
+stand first, those with the smallest pseudonyms; the others stand behind them, mixed with the padding. That tells
+nothing new, and lets later steps open figures over rows none of which is padding. The same people have the same
+pseudonyms in every run (`protocol`), so these are the same every time: with other ones in each run, scores would count
+all.
 """
 
 from __future__ import annotations
@@ -48,7 +50,8 @@ def match(pseudonyms: Sequence[np.ndarray], hide_count: str, minimum: int) -> Ma
         )
     smallest = min(map(len, pseudonyms))
     rows = padded(matched, smallest, hide_count)
-    order = _random_with_people_first(matched, rows, certain(rows, smallest, hide_count, minimum))
+    leading = _smallest(pseudonyms[0][found[0], 0], certain(rows, smallest, hide_count, minimum))
+    order = _random_with_people_first(leading, matched, rows)
     filled = [
         np.concatenate([places, _others(places, len(listed), rows - matched)]).astype(np.uint32)[order]
         for places, listed in zip(found, pseudonyms, strict=True)
@@ -79,11 +82,17 @@ def certain(rows: int, smallest: int, hide_count: str, minimum: int) -> int:
     return max(low, min(minimum, rows))
 
 
-def _random_with_people_first(matched: int, rows: int, first: int) -> np.ndarray:
-    """A random order of ``range(rows)`` that begins with ``first`` numbers below ``matched``."""
-    people = random_order(matched)
-    mixed = np.concatenate([people[first:], np.arange(matched, rows, dtype=people.dtype)])
-    return np.concatenate([people[:first], mixed[random_order(len(mixed))]])
+def _smallest(words: np.ndarray, number: int) -> np.ndarray:
+    """Where the ``number`` smallest of ``words`` stand, in no meaningful order."""
+    return np.argpartition(words, number - 1)[:number] if number else np.zeros(0, np.int64)
+
+
+def _random_with_people_first(leading: np.ndarray, matched: int, rows: int) -> np.ndarray:
+    """A random order of ``range(rows)`` that begins with ``leading``, numbers below ``matched``, in random order."""
+    behind = np.ones(rows, bool)
+    behind[leading] = False
+    mixed = np.flatnonzero(behind)
+    return np.concatenate([leading[random_order(len(leading))], mixed[random_order(len(mixed))]])
 
 
 def _others(taken: np.ndarray, people: int, count: int) -> np.ndarray:

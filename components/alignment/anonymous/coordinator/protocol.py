@@ -121,15 +121,15 @@ class _Run:
 
         self._rings = {party: run(party, agree, party, own[party][0]) for party in everybody}
 
-    def _group_keys(self) -> dict[str, At]:
-        leader, *others = self._plan.holders
-        members = self._plan.holders
+    def _group_keys(self, holdings: Mapping[str, At]) -> dict[str, At]:
+        members, leader = self._plan.holders, self._plan.leader or self._plan.holders[0]
+        others = [member for member in members if member != leader]
 
-        def wrap(ring: keys.Keyring) -> tuple[bytes, ...]:
-            group, sealed = keys.wrap_group_key(ring, members)
+        def wrap(ring: keys.Keyring, held: Holding) -> tuple[bytes, ...]:
+            group, sealed = keys.wrap_group_key(ring, members, held.noise)
             return (group, *(sealed[member] for member in others))
 
-        group, *sealed = self._parties.run(leader, wrap, self._rings[leader], returns=1 + len(others))
+        group, *sealed = self._parties.run(leader, wrap, self._rings[leader], holdings[leader], returns=1 + len(others))
         found = {leader: group}
         for member, message in zip(others, sealed, strict=True):
             here = self._parties.send(member, message, GROUP_KEY)
@@ -146,7 +146,7 @@ class _Run:
             note(party, "shuffle", rows=len(found[1]))
             return found
 
-        group = self._group_keys()
+        group = self._group_keys(holdings)
         found = {
             party: self._parties.run(party, shuffle, party, holdings[party], group[party], returns=2)
             for party in plan.holders
