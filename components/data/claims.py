@@ -151,7 +151,9 @@ class ScaleClaims(_TableClaims):
     rule = True
 
     def discloses(self, node: NodeView) -> list[Disclosure]:
-        return self._tell(node, "how many columns were scaled, and names of columns with one value only")
+        return self._tell(
+            node, "how many columns were scaled, and names of columns with one value only or a few values far out"
+        )
 
     def problems(self, node: NodeView) -> list[str]:
         return _pair_problems(node, {"method_by_column": METHODS})

@@ -94,7 +94,7 @@ class FederatedStats(Component):
             document = found[kind]
             parts = {party: run_on(party, lambda rule: (rule, {}), document) for party in ctx.parties}
             write_object(ctx, output, kind, parts, {"parties": list(ctx.parties), "common": True})
-        _write_report(self.report, columns, found, spec)
+        _write_report(self.report, columns, found, spec, totals.unlike)
 
 
 class _Totals:
@@ -103,6 +103,7 @@ class _Totals:
     def __init__(self, secure: SecureSum, coordinator: str, frames: dict[str, Any], length: int) -> None:
         self._secure, self._coordinator, self._length = secure, coordinator, length
         self.frames = frames
+        self.unlike = ""
 
     def of(self, local: Local, held: dict[str, Any] | None = None) -> np.ndarray:
         """The sum over the clients of ``local`` of its frame, or of what each has in ``held``."""
@@ -119,6 +120,7 @@ class _Totals:
     def units(self, columns: Sequence[str]) -> list[int]:
         """Per column the largest of the clients' exponents."""
         found = publish({p: run_on(p, stats.exponents, frame, list(columns)) for p, frame in self.frames.items()})
+        self.unlike = stats.unlike_magnitudes(columns, found)
         return [max(each) for each in zip(*found.values(), strict=True)]
 
     def ranked(self, columns: Sequence[str]) -> dict[str, Any]:
@@ -185,7 +187,7 @@ def numeric_columns(tables: dict[str, Any]) -> list[str]:
     return found
 
 
-def _write_report(output: Output, columns: Sequence[str], found: dict[str, Any], spec: StatsSpec) -> None:
+def _write_report(output: Output, columns: Sequence[str], found: dict[str, Any], spec: StatsSpec, hint: str) -> None:
     by_column = found["columns"]
     report = ReportBuilder("federated_stats", "Over the rows of all clients; no client's own figures are known.")
     names = ("count", "mean", "cleaned mean", "cleaned deviation", "0.25", "0.5", "0.75")
@@ -200,4 +202,5 @@ def _write_report(output: Output, columns: Sequence[str], found: dict[str, Any],
         },
         "Upper edges of bins with about equally many rows; the last bin has none.",
     )
+    report.hint(hint)
     report.write(output)

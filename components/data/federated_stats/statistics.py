@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from veilflow.components.data.federated_stats.spec import FINE, LIMBS, ZOOM
+from veilflow.components.data.names import listed
 
 FRACTION = 30
 BOUND = 1 << 56
@@ -20,6 +21,8 @@ BOUND = 1 << 56
 _LEAST = 1e-90
 """Smaller values are taken for 0."""
 _SIGN = np.uint64(1 << 63)
+_UNLIKE = 6
+"""Exponents this far apart: a share against per cent, yuan against thousands."""
 
 
 def exponents(frame: pd.DataFrame, columns: Sequence[str]) -> list[int]:
@@ -30,6 +33,23 @@ def exponents(frame: pd.DataFrame, columns: Sequence[str]) -> list[int]:
 def exponent(largest: float) -> int:
     """The smallest e with ``largest < 2**e``; -1000 for 0."""
     return math.frexp(largest)[1] if largest > 0 else -1000
+
+
+def unlike_magnitudes(columns: Sequence[str], exponents_of: Mapping[str, Sequence[int]]) -> str:
+    """Of the clients' exponents, which are public: columns that seem to be in other units at one of them, or to hold a
+    number that stands for a missing one; empty if there is none."""
+    found = []
+    for index, name in enumerate(columns):
+        known = {party: each[index] for party, each in exponents_of.items() if each[index] > exponent(0.0)}
+        if known and max(known.values()) - min(known.values()) >= _UNLIKE:
+            low, high = min(known, key=lambda party: known[party]), max(known, key=lambda party: known[party])
+            found.append(f"{name} (below 2^{known[low]} at {low}, up to 2^{known[high]} at {high})")
+    if not found:
+        return ""
+    return (
+        f"largest values differ by {2 ** (_UNLIKE - 1)} times and more between clients: {listed(found)}; is it the "
+        "same unit everywhere, and does no number such as 999999 stand for a missing one?"
+    )
 
 
 def first_moment(frame: pd.DataFrame, columns: Sequence[str], units: Sequence[int]) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 Input    ``data``: the *train* rows; other rows follow with data/apply_rules and ``rule``.
 Outputs  ``table``: the same columns, scaled. ``rule``: shift and factor per column, at their owner. ``report``.
-Public   column names and types, how many columns were scaled, and the names of constant columns.
+Public   column names and types, how many columns were scaled, and the names of those that are constant or have a few
+         values far out.
 """
 
 from typing import Any
@@ -13,7 +14,7 @@ from secretflow.component.core import Component, Context, DistDataType, Field, I
 
 from veilflow.components.data.names import listed, parse_pairs, require_columns
 from veilflow.components.data.rules import SCALE_RULE
-from veilflow.components.data.scale.rule import apply_scale, constant_columns, fit_scale
+from veilflow.components.data.scale.rule import apply_scale, constant_columns, fit_scale, stretched_columns
 from veilflow.components.data.scale.spec import METHODS
 from veilflow.components.devices.objects import write_object
 from veilflow.components.devices.pyu import publish, run_on
@@ -61,8 +62,25 @@ def _scale_here(
     frame: pd.DataFrame, features: list[str], method: str, by_column: dict[str, str]
 ) -> tuple[pd.DataFrame, tuple[dict[str, Any], dict[str, np.ndarray]], dict[str, Any]]:
     rule = fit_scale(frame, features, method, by_column)
-    facts = {"features": len(features), "scaled": len(rule["columns"]), "constant": constant_columns(rule)}
-    return apply_scale(frame, rule), (rule, {}), facts
+    scaled = apply_scale(frame, rule)
+    facts = {
+        "features": len(features),
+        "scaled": len(rule["columns"]),
+        "constant": constant_columns(rule),
+        "stretched": stretched_columns(scaled, rule),
+    }
+    return scaled, (rule, {}), facts
+
+
+def _hint(facts: dict[str, dict[str, Any]]) -> str:
+    """Of columns that a model will hardly see."""
+    found = [f"{name} at {party}" for party, own in facts.items() for name in own["stretched"]]
+    if not found:
+        return ""
+    return (
+        f"a few values far out decide the scale of {listed(found)}, and all others become nearly alike: does a number "
+        "such as -999 stand for a missing one? Correct it in the file, or set outliers in data/clean before."
+    )
 
 
 def _write_report(output: Output, facts: dict[str, dict[str, Any]]) -> None:
@@ -76,4 +94,5 @@ def _write_report(output: Output, facts: dict[str, dict[str, Any]]) -> None:
             "constant": [listed(found["constant"]) or "none" for found in facts.values()],
         },
     )
+    report.hint(_hint(facts))
     report.write(output)

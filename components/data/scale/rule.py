@@ -16,6 +16,9 @@ from veilflow.components.errors import ComponentError
 
 TYPE = "scale"
 Rule = Mapping[str, Any]
+_STRETCHED = 10.0
+_QUARTILES = 1.349
+"""The distance between a normal distribution's quartiles, in standard deviations."""
 
 
 def fit_scale(
@@ -67,6 +70,19 @@ def apply_scale(frame: pd.DataFrame, rule: Rule) -> pd.DataFrame:
 def constant_columns(rule: Rule) -> list[str]:
     """Columns that had one value only where the rule was fitted."""
     return [name for name, part in rule["columns"].items() if part["factor"] == 0.0]
+
+
+def stretched_columns(scaled: pd.DataFrame, rule: Rule) -> list[str]:
+    """Of the rows that the rule was fitted on, scaled: columns whose deviation is that of a few values far out, as -999
+    for a missing one, and `_STRETCHED` times what the quartiles would have it be: all others are nearly alike."""
+    found = []
+    for name in rule["columns"]:
+        values = scaled[name].to_numpy(dtype=np.float64)
+        values = values[~np.isnan(values)]
+        low, high = np.quantile(values, (0.25, 0.75))
+        if 0 < high - low < values.std() * _QUARTILES / _STRETCHED:
+            found.append(name)
+    return found
 
 
 def _fit_column(column: pd.Series, method: str) -> dict[str, float]:

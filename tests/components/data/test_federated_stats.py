@@ -143,6 +143,22 @@ def test_the_rules_clean_and_scale_as_the_statistics_say():
 TYPES = {"x": "float64", "y": "int64", "city": "str"}
 
 
+def test_a_client_with_another_unit_or_a_stand_in_number_is_hinted_at():
+    usual = pd.DataFrame({"age": [30.0, 62.0], "debt": [900.0, 1500.0], "share": [0.2, 0.9]})
+    columns = list(usual)
+
+    def hint(**other):
+        exponents = {"a": stats.exponents(usual, columns), "b": stats.exponents(usual.assign(**other), columns)}
+        return stats.unlike_magnitudes(columns, exponents)
+
+    assert hint() == ""
+    assert hint(age=[25.0, 101.0], debt=[0.0, 0.0], share=[0.0, 0.01 * 99]) == ""
+    assert "debt (below 2^1 at b, up to 2^11 at a)" in hint(debt=[0.9, 1.5])
+    assert "share (below 2^0 at a, up to 2^7 at b)" in hint(share=[20.0, 90.0])
+    assert "age" in hint(age=[30.0, 999_999.0])
+    assert "age" not in hint(age=[np.nan, np.inf])
+
+
 def test_clients_with_the_same_columns_agree_and_text_needs_its_categories():
     features = {"a": ["x", "city"], "b": ["x", "city"]}
     labels = {"a": ["z"], "b": ["z"]}

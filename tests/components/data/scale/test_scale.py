@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from veilflow.components.data.apply import apply_rules
-from veilflow.components.data.scale.rule import apply_scale, constant_columns, fit_scale
+from veilflow.components.data.scale.rule import apply_scale, constant_columns, fit_scale, stretched_columns
 from veilflow.components.errors import ComponentError
 
 columns = st.lists(st.one_of(st.floats(-1e6, 1e6, width=32), st.none()), min_size=2, max_size=30).filter(
@@ -93,3 +93,25 @@ def test_what_cannot_be_scaled_is_named(frame: pd.DataFrame, by_column: dict[str
 def test_a_rule_that_cannot_be_applied_is_named(rules: list[dict], message: str):
     with pytest.raises(ComponentError, match=message):
         apply_rules(pd.DataFrame({"x": [1]}), rules)
+
+
+@pytest.mark.parametrize("method", ["standard", "minmax"])
+def test_columns_whose_scale_a_few_values_decide_are_named(method: str):
+    rng = np.random.default_rng(0)
+    usual = pd.DataFrame(
+        {
+            "age": rng.normal(50, 10, 1500),
+            "income": rng.lognormal(10, 1, 1500),
+            "flag": (rng.random(1500) < 0.01).astype(float),
+            "gaps": np.where(rng.random(1500) < 0.5, np.nan, rng.random(1500)),
+            "constant": 1.0,
+        }
+    )
+
+    def named(frame: pd.DataFrame) -> list[str]:
+        rule = fit_scale(frame, list(frame), method, {})
+        return stretched_columns(apply_scale(frame, rule), rule)
+
+    assert named(usual) == []
+    assert named(usual.assign(age=usual["age"].where(rng.random(1500) > 0.02, -999.0))) == ["age"]
+    assert named(usual.assign(income=usual["income"].where(np.arange(1500) != 7, 1e9))) == ["income"]
