@@ -8,8 +8,8 @@ import pandas as pd
 from secretflow.component.core import Component, Context, DistDataType, Field, Output, VTableSchema, register
 from secretflow.component.core import VTableField as SchemaField
 
-from veilflow.components.data.names import listed, parse_pairs
-from veilflow.components.data.read.normalise import normalise
+from veilflow.components.data.names import parse_pairs
+from veilflow.components.data.read.normalise import hint, normalise
 from veilflow.components.data.read.spec import KEEP_LABEL, TYPES, ReadSpec
 from veilflow.components.devices.attributes import decimal
 from veilflow.components.devices.early import begun
@@ -104,14 +104,6 @@ def _open(path: str, root: Path | None, spec: ReadSpec) -> pd.DataFrame:
         raise ComponentError(str(problem), problem.own) from None
 
 
-def _hint(facts: dict[str, Any]) -> str:
-    """Of what is public: columns from which nothing can come."""
-    empty = [column["name"] for column in facts["columns"] if column["missing"] == facts["rows"]]
-    if not empty:
-        return ""
-    return f"no value in any of {facts['rows']} rows: {listed(empty)}; leave such columns out with drop."
-
-
 def _write_report(output: Output, party: str, facts: dict[str, Any]) -> None:
     columns: list[dict[str, Any]] = facts["columns"]
     text = [column["name"] for column in columns if column["kind"] == "feature" and column["type"] == "str"]
@@ -127,7 +119,7 @@ def _write_report(output: Output, party: str, facts: dict[str, Any]) -> None:
             "non_numeric_features": ", ".join(text) or "none",
         },
     )
-    report.hint(_hint(facts))
+    report.hint(hint(facts))
     keys = ("name", "kind", "type", "missing", "unreadable", "infinite", "numbers_in_text")
     report.table("columns", {key: [column[key] for column in columns] for key in keys})
     report.write(output)

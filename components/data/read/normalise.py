@@ -48,6 +48,18 @@ class ReadFacts:
         return {**vars(self), "columns": [vars(column) for column in self.columns]}
 
 
+def hint(facts: dict[str, Any]) -> str:
+    """A word to whoever runs this, of what is public: columns from which nothing can come, a label that is text."""
+    empty = [column["name"] for column in facts["columns"] if column["missing"] == facts["rows"]]
+    label = [column["name"] for column in facts["columns"] if column["kind"] == "label" and column["type"] == "str"]
+    hints = []
+    if empty:
+        hints.append(f"no value in any of {facts['rows']} rows: {listed(empty)}; leave such columns out with drop.")
+    for name in label:
+        hints.append(f"label {name} is text: to train on it, set types: [{name}:bool] or label_is.")
+    return " ".join(hints)
+
+
 def normalise(frame: pd.DataFrame, spec: ReadSpec, source: str) -> tuple[pd.DataFrame, ReadFacts]:
     """``frame`` with the columns and types of ``spec``: IDs first, then features, then the label.
 

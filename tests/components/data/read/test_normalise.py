@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from veilflow.components.data.read.normalise import normalise
+from veilflow.components.data.read.normalise import hint, normalise
 from veilflow.components.data.read.spec import ReadSpec
 from veilflow.components.errors import ComponentError
 
@@ -223,3 +223,14 @@ def test_all_that_is_wrong_with_a_table_is_told_at_once():
         _read(frame, ids=("id",), types={"dose": "float"})
     for part in ("dose 1 of 3 as float", "infinite numbers: x 1 of 3", "without an ID or label: id 1 of 3"):
         assert part in str(caught.value)
+
+
+def test_empty_columns_and_a_label_that_is_text_are_hinted_at_where_they_are_read():
+    frame = pd.DataFrame({"person": ["a", "b"], "empty": [np.nan, np.nan], "ill": ["Y", "N"]})
+
+    def told(**spec: object) -> str:
+        return hint(normalise(frame, ReadSpec(ids=("person",), label="ill", **spec), "'t.csv'")[1].as_document())  # type: ignore[arg-type]
+
+    assert "no value in any of 2 rows: empty" in told()
+    assert "label ill is text: to train on it, set types: [ill:bool] or label_is" in told()
+    assert told(types={"ill": "bool"}, drop=("empty",)) == ""
