@@ -144,8 +144,9 @@ class SplitTrainClaims(Claims):
             protected = (
                 f"each row cut to L2 norm {settings.clip:g}; every holder adds Gaussian noise of {noise:g} x "
                 f"{settings.clip:g}: over the whole training {settings.spent().in_words()}, against all other holders "
-                "together. A small table may be too noisy for that: the step says so before it starts, and "
-                "vertical/secret_train opens no gradients"
+                "together. Every other training on the same people costs as much again, and so does every attempt "
+                "without checkpoints: no ledger adds them up. A small table may be too noisy for that: the step says "
+                "so before it starts, and vertical/secret_train opens no gradients"
             )
         else:
             protected = (

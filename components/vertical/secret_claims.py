@@ -18,6 +18,7 @@ from veilflow.components.claims import (
 )
 from veilflow.components.data.names import require_free
 from veilflow.components.errors import ComponentError
+from veilflow.components.privacy.advice import doubts
 from veilflow.components.training.user_modules import Module
 from veilflow.components.vertical.encode.settings import PCA, EncoderSettings
 from veilflow.components.vertical.secret.declare import declare, is_logistic
@@ -157,14 +158,17 @@ class SecretTrainClaims(Claims):
 
     def warnings(self, node: NodeView) -> list[str]:
         table, lifetime = node.one("table"), float(node.params.get("lifetime_epsilon", LIFETIME_EPSILON))
-        hidden = table.hidden if table else ()
+        hidden, budget = table.hidden if table else (), _settings(node).figures
+        remedy = f"leave epsilon at {DEFAULT_EPSILON:g}; more people, or fewer estimates (evaluate_every), need less."
+        found = doubts(budget.epsilon, "one person in the figures", remedy) if hidden else []
         if not (COUNT in hidden and PADDING in hidden) or 0 < lifetime <= MAX_HIDDEN_EPSILON:
-            return []
+            return found
         limit = f"is {lifetime:g}" if lifetime else "has no limit"
         return [
+            *found,
             f"lifetime_epsilon {limit}: trainings repeated up to it all but tell how many people are common, which the "
             f"alignment hides. Set it to {MAX_HIDDEN_EPSILON:g} or less, or use hide_count: rounded, where figures "
-            "tell nothing of the number."
+            "tell nothing of the number.",
         ]
 
     def problems(self, node: NodeView) -> list[str]:

@@ -97,6 +97,8 @@ def test_a_hidden_number_that_repeated_trainings_would_tell_is_warned_of() -> No
     assert TRAIN.warnings(train(COMPARED, lifetime_epsilon=0.0))
     assert not TRAIN.warnings(train(COMPARED, lifetime_epsilon=4.0))
     assert not TRAIN.warnings(train(ROUNDED))
+    known = Artifact("secret_table", PARTIES, None, HOLDERS, (PEOPLE,))
+    assert any("epsilon" in each for each in TRAIN.warnings(train(known, epsilon=11.0)))
     assert not TRAIN.warnings(train())
 
 
