@@ -29,7 +29,10 @@ class FederatedStatsClaims(Claims):
             f"counts, means, variances and {levels} quantiles per column over all clients' rows, each quantile to 1 in "
         )
         what += f"{1 / FINE:.0f} of their spread, and counts of rows up to the points of its search"
-        note = "exact sums, without noise; with two clients each can subtract its own part"
+        note = (
+            "exact sums, without noise and in no epsilon; with two clients each can subtract its own part, and sums of "
+            "two runs between which one row came or went are that row"
+        )
         power = "the power of two above each column's largest magnitude"
         return [
             *declare.discloses(sum_settings(node.params), clients, coordinator_of(node)),
