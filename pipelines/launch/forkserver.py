@@ -2,6 +2,7 @@
 
 import contextlib
 import multiprocessing
+import multiprocessing.util
 import os
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,9 @@ def context() -> ForkServerContext:
 
     The first call starts the server (quietly) and does not wait for it: whoever calls early has it sooner.
     """
+    # CPython 3.10.0 to 3.10.8 gave this server a socket in the abstract namespace, at which every user of the machine
+    # could have it run code as us (CVE-2022-42919). In a folder of this user's, nobody else reaches it.
+    multiprocessing.util.abstract_sockets_supported = False  # type: ignore[misc]
     made = multiprocessing.get_context("forkserver")
     made.set_forkserver_preload(_PRELOAD)
     # The SPU's matrix products use OpenMP threads that spin while they wait for each other. Three parties on two cores
