@@ -49,7 +49,7 @@ class ReadFacts:
 
 
 def hint(facts: dict[str, Any]) -> str:
-    """A word to whoever runs this, of what is public: columns from which nothing can come, a label that is text."""
+    """A word to whoever runs this, of what is public: empty columns, a label that is text, repeated IDs."""
     empty = [column["name"] for column in facts["columns"] if column["missing"] == facts["rows"]]
     label = [column["name"] for column in facts["columns"] if column["kind"] == "label" and column["type"] == "str"]
     hints = []
@@ -57,6 +57,11 @@ def hint(facts: dict[str, Any]) -> str:
         hints.append(f"no value in any of {facts['rows']} rows: {listed(empty)}; leave such columns out with drop.")
     for name in label:
         hints.append(f"label {name} is text: to train on it, set types: [{name}:bool] or label_is.")
+    if facts["duplicate_ids"]:
+        hints.append(
+            f"{facts['duplicate_ids']} of {facts['rows']} rows repeat the ID of another row: a person with several "
+            "rows counts several times in a training, and is protected less."
+        )
     return " ".join(hints)
 
 

@@ -225,7 +225,7 @@ def test_all_that_is_wrong_with_a_table_is_told_at_once():
         assert part in str(caught.value)
 
 
-def test_empty_columns_and_a_label_that_is_text_are_hinted_at_where_they_are_read():
+def test_empty_columns_text_labels_and_repeated_ids_are_hinted_at_where_they_are_read():
     frame = pd.DataFrame({"person": ["a", "b"], "empty": [np.nan, np.nan], "ill": ["Y", "N"]})
 
     def told(**spec: object) -> str:
@@ -234,3 +234,5 @@ def test_empty_columns_and_a_label_that_is_text_are_hinted_at_where_they_are_rea
     assert "no value in any of 2 rows: empty" in told()
     assert "label ill is text: to train on it, set types: [ill:bool] or label_is" in told()
     assert told(types={"ill": "bool"}, drop=("empty",)) == ""
+    frame["person"] = "a"
+    assert "1 of 2 rows repeat the ID of another row" in told()
