@@ -84,6 +84,11 @@ def charge(
     return Charged(sorted({text for text in told if text}), {holder: pair[1] for holder, pair in found.items()})
 
 
+def ledger_key(ctx: Context) -> Callable[[], bytes]:
+    """The key of a party's own ledger, to be called there; drawn where there is none yet."""
+    return LedgerStore(Path(getattr(ctx, "data_root", None) or ctx.data_dir) / FOLDER).key
+
+
 class _Holders:
     """What runs at the holders."""
 

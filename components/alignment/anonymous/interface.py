@@ -96,7 +96,7 @@ class AlignmentPlan:
     minimum: int = 0
     """Fewer common people than this end the run, and all learn that."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """What only one protocol understands."""
+    """What only one protocol understands: ``epsilon``, or at the coordinator the key of its choice who is first."""
 
     @property
     def holders(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ Opens     nothing about a row. What a protocol reveals besides stands in its pac
 import logging
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import pyarrow as pa
 from secretflow.component.core import (
@@ -50,7 +51,7 @@ from veilflow.components.devices.events import progress, receipt
 from veilflow.components.devices.parties import DeviceParties
 from veilflow.components.devices.pyu import publish, run_on
 from veilflow.components.devices.report import ReportBuilder
-from veilflow.components.devices.run_ledger import Charged, charge
+from veilflow.components.devices.run_ledger import Charged, charge, ledger_key
 from veilflow.components.devices.schemas import names_of_kind
 from veilflow.components.devices.secret import SecretMachine
 from veilflow.components.devices.secret_table import (
@@ -202,9 +203,10 @@ class AnonymousPsi(Component):
             raise ComponentError(
                 f"{', '.join(small)} bring(s) fewer than {self.minimum} people, which is the minimum that was agreed."
             )
-        coordinator = ""
+        coordinator, settings = "", dict[str, Any](epsilon=decimal(self.epsilon))
         if self.protocol == "coordinator":
             coordinator = choose_coordinator(self.coordinator, list(people), list(ctx.parties))
+            settings["choice"] = run_on(coordinator, ledger_key(ctx))
         return AlignmentPlan(
             columns=roster.columns,
             people=people,
@@ -214,7 +216,7 @@ class AnonymousPsi(Component):
             leader=_leader(ctx, list(people)),
             hide_count=self.hide_count,
             minimum=self.minimum,
-            settings={"epsilon": decimal(self.epsilon)},
+            settings=settings,
         )
 
     def _charge(self, ctx: Context, holdings: dict[str, PYUObject], plan: AlignmentPlan) -> Charged:

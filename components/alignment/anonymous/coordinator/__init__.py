@@ -20,7 +20,7 @@ Messages, for holders A and B, coordinator C, an SPU over all three; n_A, n_B pe
 
 1. All publish a fresh X25519 key. Every two get a secret; A has the group key K and wraps it for B (`key_agreement`). K
    is random; with a hidden count it follows from A's ledger key and all sets of people, so that runs on the same people
-   have the same pseudonyms, and the same people for certain (`coordinator.coordinator`).
+   have the same pseudonyms. By them, and a key that stays there, C chooses the people for certain.
 2. A draws a private order and sends C the pseudonyms tag_K(id) in that order. So does B.
 3. A sends B its rows in the same order, minus a stream that A and C expand from their common key. B sends A the same.
 4. C joins the pseudonyms, draws a fresh order of the m matches, and makes m known.

@@ -1,20 +1,23 @@
 """The coordinator's part: join pseudonyms, draw an order, pad.
 
 Whoever knows how many rows came out knows a number of people that are common at least (`certain`). So many of them
-stand first, those with the smallest pseudonyms; the others stand behind them, mixed with the padding. That tells
-nothing new, and lets later steps open figures over rows none of which is padding. The same people have the same
-pseudonyms in every run (`protocol`), so these are the same every time: with other ones in each run, scores would count
-all.
+stand first, chosen by their pseudonyms under a key of the coordinator's own; the others stand behind them, mixed with
+the padding. That tells nothing new, and lets later steps open figures over rows none of which is padding. The same
+people have the same pseudonyms in every run (`protocol`), so these are the same every time: with other ones in each
+run, scores would count all.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from veilflow.components.alignment.anonymous.interface import FULL, NOT_HIDDEN
+from veilflow.components.alignment.anonymous.key_agreement import derive
 from veilflow.components.alignment.anonymous.permutation import random_order, sorted_with_places
 from veilflow.components.errors import ComponentError
 
@@ -30,13 +33,15 @@ class Matches:
     matched: int
 
 
-def match(pseudonyms: Sequence[np.ndarray], hide_count: str, minimum: int) -> Matches:
+def match(pseudonyms: Sequence[np.ndarray], hide_count: str, minimum: int, key: bytes | None = None) -> Matches:
     """The people that all lists have, in a fresh random order, padded.
 
     Args:
         pseudonyms: per holder uint64, shape (people, 2), rows distinct.
         hide_count: one of `interface.HIDE_COUNT`.
         minimum: of common people.
+        key: of the coordinator, by which it chooses who stands first: holders know pseudonyms, and must not know whom
+            it would choose. None: a new one.
 
     Raises:
         ComponentError: fewer than ``minimum``; the message does not say how many.
@@ -50,7 +55,7 @@ def match(pseudonyms: Sequence[np.ndarray], hide_count: str, minimum: int) -> Ma
         )
     smallest = min(map(len, pseudonyms))
     rows = padded(matched, smallest, hide_count)
-    leading = _smallest(pseudonyms[0][found[0], 0], certain(rows, smallest, hide_count, minimum))
+    leading = _first(pseudonyms[0][found[0]], certain(rows, smallest, hide_count, minimum), key)
     order = _random_with_people_first(leading, matched, rows)
     filled = [
         np.concatenate([places, _others(places, len(listed), rows - matched)]).astype(np.uint32)[order]
@@ -82,9 +87,15 @@ def certain(rows: int, smallest: int, hide_count: str, minimum: int) -> int:
     return max(low, min(minimum, rows))
 
 
-def _smallest(words: np.ndarray, number: int) -> np.ndarray:
-    """Where the ``number`` smallest of ``words`` stand, in no meaningful order."""
-    return np.argpartition(words, number - 1)[:number] if number else np.zeros(0, np.int64)
+def _first(pseudonyms: np.ndarray, number: int, key: bytes | None) -> np.ndarray:
+    """Where ``number`` of ``pseudonyms`` stand that only ``key`` decides, in no meaningful order."""
+    if not number:
+        return np.zeros(0, np.int64)
+    secret = derive(key or secrets.token_bytes(32), "who is first")[:16]
+    # A pseudonym is one block, and no two are equal: no mode is needed.
+    blocks = Cipher(algorithms.AES(secret), modes.ECB()).encryptor().update(np.ascontiguousarray(pseudonyms).tobytes())
+    found: np.ndarray = np.argpartition(np.frombuffer(blocks, np.uint64)[::2], number - 1)[:number]
+    return found
 
 
 def _random_with_people_first(leading: np.ndarray, matched: int, rows: int) -> np.ndarray:

@@ -153,15 +153,15 @@ class _Run:
         }
         lists = [self._parties.send(plan.coordinator, found[party][0], PSEUDONYMS) for party in plan.holders]
 
-        def match(*pseudonyms: np.ndarray) -> coordinator.Matches:
-            matches = coordinator.match(pseudonyms, plan.hide_count, plan.minimum)
+        def match(key: bytes | None, *pseudonyms: np.ndarray) -> coordinator.Matches:
+            matches = coordinator.match(pseudonyms, plan.hide_count, plan.minimum, key)
             note(plan.coordinator, "shuffle", rows=len(matches.member))
             note(plan.coordinator, "minimum_overlap", minimum=plan.minimum)
             if plan.hide_count != NOT_HIDDEN:
                 note(plan.coordinator, "count_padding", hide_count=plan.hide_count, rows=len(matches.member))
             return matches
 
-        self._matches = self._parties.run(plan.coordinator, match, *lists)
+        self._matches = self._parties.run(plan.coordinator, match, plan.settings.get("choice"), *lists)
         return {party: pair[1] for party, pair in found.items()}
 
     def send_masked_rows(self, holdings: Mapping[str, At], orders: Mapping[str, At]) -> dict[str, list[At]]:

@@ -14,7 +14,7 @@ from veilflow.components.alignment.anonymous.coordinator.coordinator import cert
 from veilflow.components.alignment.anonymous.interface import ABY3, CHEETAH, FULL, NOT_HIDDEN, ROUNDED
 from veilflow.components.errors import ComponentError
 
-from .recorder import Recorder, at_holders, holding, opened, plan_of, shares
+from .recorder import Local, Recorder, at_holders, holding, opened, plan_of, shares
 
 PLACES = {
     "coordinator inside ABY3": (("a", "b"), ("a", "b", "c"), "c", ABY3),
@@ -246,13 +246,14 @@ def test_people_for_certain_stand_first_and_are_drawn_from_all_of_them():
     assert len(ends) > 15
 
 
-def people_first(noise, hide_count=ROUNDED):
+def people_first(noise, choice=None):
     """The values of the people who stand first, of 400 in common of which 385 are so for certain; and their order."""
     tables = {"a": [f"p{i}" for i in range(450)], "b": [f"p{i}" for i in range(50, 500)]}
     values = np.arange(450)[:, None]
     holdings = {party: replace(holding(people, values), noise=noise) for party, people in tables.items()}
     recorder = Recorder()
-    plan = plan_of(holdings, ("a", "b", "c"), "c", ABY3, hide_count=hide_count)
+    settings = {"choice": Local("c", choice)} if choice else {}
+    plan = plan_of(holdings, ("a", "b", "c"), "c", ABY3, hide_count=ROUNDED, settings=settings)
     shared = protocol.align(recorder, at_holders(holdings), plan, recorder.note)
     assert (shared.rows, shared.certain) == (448, 385)
     return opened(shared, ("a", "b", "c"))[:385, 0].tolist()
@@ -260,9 +261,10 @@ def people_first(noise, hide_count=ROUNDED):
 
 def test_the_same_people_are_so_for_certain_every_time_or_scores_of_two_runs_would_count_all():
     """Of 400 in common other 385 stood first in every run: the overlap of two runs told the 400, to within 2."""
-    one, other = people_first(bytes(32)), people_first(bytes(32))
+    one, other = people_first(bytes(32), b"c" * 32), people_first(bytes(32), b"c" * 32)
     assert set(one) == set(other)
     assert one != other, "in another order"
+    assert set(one) != set(people_first(bytes(32), b"d" * 32)), "holders know pseudonyms, not whom it takes"
     fresh, again = people_first(None), people_first(None)
     assert abs(385**2 / len(set(fresh) & set(again)) - 400) < 8, "what it would tell"
 
