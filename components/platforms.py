@@ -43,11 +43,12 @@ def name_spu_logging() -> None:
     """Make `spu.logging` exist when `spu` is imported: SecretFlow 1.14.0b0 reads it, SPU 0.10 no longer exports it.
 
     Called by `veilflow.pth` at the start of every interpreter, so that the commands `secretflow` and `comp_eval` work
-    from a plain shell, too. Does nothing where `spu` has the name, and costs nothing until `spu` is imported.
+    from a plain shell, too. Does nothing where `spu` has the name, and costs nothing until `spu` is imported. The .pth
+    line leaves no module of ours behind: pytest warns of a plugin's package that was imported before it.
     """
     if "spu" in sys.modules:
         _add_logging(sys.modules["spu"])
-    elif not any(isinstance(finder, _SpuFinder) for finder in sys.meta_path):
+    elif not any(type(finder).__name__ == _SpuFinder.__name__ for finder in sys.meta_path):  # of the .pth's import
         sys.meta_path.insert(0, _SpuFinder())
 
 

@@ -60,3 +60,9 @@ def test_every_file_that_the_package_reads_is_in_it(installed):
         kept = {path.relative_to(ROOT) for path in (ROOT / name).rglob("*") if path.is_file()}
         lacking = {path for path in kept if "__pycache__" not in path.parts and not (package / path).is_file()}
         assert not lacking
+
+
+def test_pytest_finds_its_plugin_without_a_warning(installed, tmp_path):
+    (tmp_path / "test_nothing.py").write_text("def test_nothing():\n    assert True\n")
+    out = run(installed, "-W", "error", "-m", "pytest", "-W", "error", "-q", "test_nothing.py", cwd=tmp_path)
+    assert "1 passed" in out
