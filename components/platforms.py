@@ -19,7 +19,7 @@ PARSE_LOCK = threading.Lock()
 """To be held around `ast.parse`: before CPython 3.11.8 two threads that parse at once can crash (gh-106905)."""
 
 _WORTH_KEEPING_SECONDS = 0.05
-"""Reading an entry takes 2 to 5 ms."""
+"""What compiles faster is not kept. JAX keeps what takes a second and more, unless it is told otherwise."""
 _MOST_KEPT_BYTES = 256 << 20
 
 
